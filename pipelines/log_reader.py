@@ -1,0 +1,253 @@
+"""Reading some partitions of a Kafka topic, with what is known of each: position, duplicates,
+watermark. Knows Kafka and the clock, nothing of Beam.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from numpy.typing import NDArray
+
+from events import batch, limits
+from pipelines.offsets import Offsets
+from transforms.decode import Mask, Message, decode
+from transforms.duplicates import Duplicates
+
+_log = logging.getLogger(__name__)
+_TIMEOUT: Final = 10.0
+
+
+class BrokerError(RuntimeError):
+    """Kafka could not be read; the bundle fails and is retried."""
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """Where to read and how time passes. Seconds where not said otherwise."""
+
+    bootstrap: str
+    topic: str
+    out_of_orderness: int = 10
+    idle_seconds: int = 5
+    poll_messages: int = 500
+
+
+class LogReader:
+    """One consumer over fixed partitions; not thread-safe."""
+
+    def __init__(
+        self,
+        settings: LogSettings,
+        partitions: Iterable[int],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._consumer = Consumer(_config(settings, eof=True))
+        self.partitions = tuple(partitions)
+        self.position: Offsets = {}
+        self._watermark: dict[int, int] = {}  # ms
+        self._last_message: dict[int, float] = {}
+        self._at_end: set[int] = set()
+        self._duplicates: dict[int, Duplicates] = {}
+
+    def seek(self, offsets: Offsets, watermark_ms: int | None) -> None:
+        """Continue at `offsets`. Nothing is done when the reader is already there."""
+        if offsets == self.position:
+            return
+        self.position = dict(offsets)
+        self._consumer.assign(
+            [TopicPartition(self._settings.topic, p, offset) for p, offset in offsets.items()]
+        )
+        self._at_end.clear()
+        self._duplicates.clear()
+        now = self._clock()
+        self._last_message = dict.fromkeys(self.partitions, now)
+        start = {} if watermark_ms is None else dict.fromkeys(self.partitions, watermark_ms)
+        self._watermark = start
+
+    def poll(self, seconds: float) -> list[Message]:
+        """Messages of at most `seconds`, ended early by `poll_messages`; positions move on."""
+        deadline = self._clock() + seconds
+        messages: list[Message] = []
+        while len(messages) < self._settings.poll_messages:
+            left = deadline - self._clock()
+            if left <= 0:
+                break
+            room = self._settings.poll_messages - len(messages)
+            for record in self._consumer.consume(num_messages=room, timeout=min(left, 0.1)):
+                self._take(record, messages)
+        return messages
+
+    def fresh(self, message: Message, keys: NDArray[np.uint64]) -> Mask | None:
+        """Which rows of a message are no duplicates (None: all)."""
+        known = self._duplicates.get(message.partition)
+        if known is None:
+            known = self._history(message)
+            self._duplicates[message.partition] = known
+        return known.fresh(keys, message.broker_ms)
+
+    def saw(self, partition: int, newest_ms: int) -> None:
+        """An event time was seen: the partition's watermark follows, never past the clock."""
+        newest = min(newest_ms, int(self._clock() * 1000))
+        mark = newest - self._settings.out_of_orderness * 1000
+        self._watermark[partition] = max(mark, self._watermark.get(partition, mark))
+
+    def watermark_of(self, partition: int) -> int | None:
+        """The partition's own watermark in ms, or None before anything is known."""
+        return self._watermark.get(partition)
+
+    def watermark(self) -> int | None:
+        """The watermark over all partitions in ms: the least; idle ones follow the clock."""
+        now = self._clock()
+        for p in self._at_end:
+            if now - self._last_message[p] >= self._settings.idle_seconds:
+                self.saw(p, int(now * 1000))
+        if len(self._watermark) < len(self.partitions):
+            return None
+        return min(self._watermark.values())
+
+    def close(self) -> None:
+        """Give the consumer back."""
+        self._consumer.close()
+
+    def _take(self, record: Any, messages: list[Message]) -> None:
+        error = record.error()
+        partition = record.partition()
+        if error is None:
+            message = _message(record)
+            expected = self.position[partition]
+            if message.offset < expected:
+                return
+            self.position[partition] = message.offset + 1
+            self._last_message[partition] = self._clock()
+            self._at_end.discard(partition)
+            messages.append(message)
+        elif error.code() == KafkaError._PARTITION_EOF:
+            self._at_end.add(partition)
+        elif error.retriable() or error.code() in _PASSING:
+            # librdkafka reconnects by itself; the end of the log is unknown meanwhile, so an
+            # outage of the broker does not move the watermark.
+            self._at_end.clear()
+            _log.warning("kafka: %s", error.str())
+        else:
+            raise BrokerError(error.str())
+
+    def _history(self, message: Message) -> Duplicates:
+        """What the log before `message` makes known about duplicates."""
+        known = Duplicates()
+        since = known.history_start(message.broker_ms)
+        for earlier in read_range(
+            self._settings, message.partition, since_ms=since, before=message.offset
+        ):
+            for rows in decode(earlier).rows.values():
+                known.fresh(rows.column("dedup_key").to_numpy(), earlier.broker_ms)
+        return known
+
+
+def read_range(
+    settings: LogSettings, partition: int, *, since_ms: int, before: int
+) -> Iterable[Message]:
+    """The messages of a partition from a broker time up to an offset, exclusive."""
+    start = offsets_at(settings, [partition], since_ms)[partition]
+    if start >= before:
+        return
+    consumer = Consumer(_config(settings, eof=True))
+    try:
+        consumer.assign([TopicPartition(settings.topic, partition, start)])
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            for record in consumer.consume(num_messages=500, timeout=1.0):
+                error = record.error()
+                if error is None:
+                    message = _message(record)
+                    if message.offset < before:
+                        deadline = time.monotonic() + 60
+                        yield message
+                    if message.offset >= before - 1:
+                        return
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    return
+        raise BrokerError(f"no history of partition {partition} within 60 s")
+    finally:
+        consumer.close()
+
+
+def partitions_of(settings: LogSettings) -> list[int]:
+    """The topic's partitions. Raises BrokerError when the topic or the broker is not there."""
+    consumer = Consumer(_config(settings))
+    try:
+        topic = consumer.list_topics(settings.topic, timeout=_TIMEOUT).topics[settings.topic]
+        if topic.error is not None:
+            raise BrokerError(f"topic {settings.topic}: {topic.error.str()}")
+        return sorted(topic.partitions)
+    except KafkaException as error:
+        raise BrokerError(f"{settings.bootstrap}: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+
+
+def offsets_at(settings: LogSettings, partitions: Iterable[int], broker_ms: int) -> Offsets:
+    """The first offset at or after a broker time, by partition; the end when there is none."""
+    consumer = Consumer(_config(settings))
+    try:
+        asked = [TopicPartition(settings.topic, p, broker_ms) for p in partitions]
+        found = {}
+        for answer in consumer.offsets_for_times(asked, timeout=_TIMEOUT):
+            if answer.error is not None:
+                raise BrokerError(answer.error.str())
+            offset = answer.offset
+            if offset < 0:  # nothing that new: the end
+                where = TopicPartition(settings.topic, answer.partition)
+                offset = consumer.get_watermark_offsets(where, timeout=_TIMEOUT)[1]
+            found[answer.partition] = offset
+        return found
+    except KafkaException as error:
+        raise BrokerError(f"{settings.bootstrap}: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+
+
+_PASSING: Final = {
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TIMED_OUT,
+    KafkaError._RESOLVE,
+}
+
+
+def _config(settings: LogSettings, *, eof: bool = False) -> dict[str, Any]:
+    return {
+        "bootstrap.servers": settings.bootstrap,
+        "group.id": "streamlens-pipeline",  # asked for by the client, used for nothing
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",  # when retention overtook us
+        "enable.partition.eof": eof,
+        "fetch.wait.max.ms": 100,
+        "fetch.message.max.bytes": limits.MAX_MESSAGE_BYTES,
+        "queued.max.messages.kbytes": 65_536,
+        "log_level": 3,
+    }
+
+
+def _message(record: Any) -> Message:
+    headers = dict(record.headers() or ())
+    return Message(
+        record.value() or b"",
+        _header(headers, batch.HEADER_CONTENT_TYPE),
+        _header(headers, batch.HEADER_PROJECT),
+        record.topic(),
+        record.partition(),
+        record.offset(),
+        record.timestamp()[1],
+    )
+
+
+def _header(headers: dict[str, bytes | None], name: str) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("utf-8", "replace")

@@ -1,0 +1,125 @@
+"""The job: events in, absolute numbers per window out. `python -m pipelines.main --help`.
+
+Parse, build, run:
+    Kafka partitions | read, decode, drop duplicates, aggregate | window | write
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import (
+    PipelineOptions,
+    SetupOptions,
+    StandardOptions,
+)
+
+from pipelines import sinks, sources
+from pipelines.log_reader import BrokerError, LogSettings
+from pipelines.options import StreamOptions
+from stores.pane import MINUTE, PULSE
+from transforms import windows
+
+_PULSE_LATENESS = MINUTE  # older pulses are of no use to anyone
+
+
+def build(root: Any, options: StreamOptions) -> None:
+    """Add the whole flow to a pipeline."""
+    streaming = options.input is None
+    firing = windows.Firing(options.refresh_seconds, options.allowed_lateness, options.max_series)
+    brief = windows.Firing(options.refresh_seconds, _PULSE_LATENESS, options.max_series)
+    read = _settings(options)
+    source = (
+        sources.KafkaRows(read, options.readers)
+        if streaming
+        else sources.FileRows(options.input, read)
+    )
+
+    rows = root | "Source" >> source
+    minutes = rows.minutes  # (key, cube) at the minute's start
+    users = minutes | "Sketched" >> beam.Filter(windows.is_sketched)  # (key, cube)
+    panes = (
+        minutes | "Minutes" >> windows.minutes(firing, streaming=streaming),
+        users | "Active" >> windows.active(brief, streaming=streaming),
+        rows[sources.PULSE] | "Pulse" >> windows.pulses(brief, PULSE, streaming=streaming),
+    )  # pane
+    for name, pane in zip(("Minutes", "Active", "Pulse"), panes, strict=True):
+        pane | f"Write{name}" >> beam.ParDo(sinks.WriteHot(options.redis_url))
+
+    dead = rows[sources.DEAD]  # dead letter
+    if streaming:
+        topic = sinks.ProduceDeadLetters(options.kafka_bootstrap, options.dead_letter_topic)
+        dead | "DeadLetters" >> beam.ParDo(topic)
+        rows[sources.PROGRESS] | "Heartbeat" >> beam.ParDo(sinks.Heartbeat(options.redis_url))
+    else:
+        dead | "DeadLetters" >> beam.ParDo(sinks.LogDeadLetters())
+
+
+def _settings(options: StreamOptions) -> sources.ReadSettings:
+    return sources.ReadSettings(
+        LogSettings(
+            options.kafka_bootstrap,
+            options.topic,
+            options.out_of_orderness,
+            options.idle_seconds,
+            options.poll_messages,
+        ),
+        options.start_ms(),
+        options.poll_seconds,
+        options.allowed_lateness,
+        options.max_series,
+        options.currency,
+        options.json_project,
+    )
+
+
+def parse(argv: Sequence[str]) -> StreamOptions:
+    """Options with the defaults this job needs. Raises ValueError for what cannot work."""
+    arguments = list(argv)
+    options = PipelineOptions(arguments)
+    mine: StreamOptions = options.view_as(StreamOptions)
+    mine.check()
+    options.view_as(StandardOptions).streaming = mine.input is None
+    options.view_as(SetupOptions).save_main_session = False
+    flink = _flink_defaults(arguments) if mine.input is None else []
+    if flink:
+        return parse([*arguments, *flink])
+    return mine
+
+
+def _flink_defaults(arguments: Sequence[str]) -> list[str]:
+    """What FlinkRunner needs for this job, where the user did not say otherwise."""
+    if not any(argument.endswith("FlinkRunner") for argument in arguments):
+        return []
+    wanted = {
+        # Bundles end when the reader's poll does; the default second on top is only latency.
+        "--max_bundle_time_millis": "200",
+        # Without it a bundle that ends during a checkpoint never flushes on Flink 1.19.
+        "--finish_bundle_before_checkpointing": None,
+    }
+    given = {argument.split("=")[0] for argument in arguments}
+    return [
+        name if value is None else f"{name}={value}"
+        for name, value in wanted.items()
+        if name not in given
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job. 0 when a bounded one is done; a streaming one runs until stopped."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        options = parse(sys.argv[1:] if argv is None else argv)
+        pipeline = beam.Pipeline(options=options)
+        build(pipeline, options)
+    except (ValueError, BrokerError) as error:
+        print(f"pipelines.main: {error}", file=sys.stderr)
+        return 2
+    pipeline.run().wait_until_finish()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

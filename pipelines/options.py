@@ -1,0 +1,144 @@
+"""The job's options, documented in `--help`, as one typed class."""
+
+import argparse
+import re
+import time
+from datetime import datetime
+from typing import Any
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from transforms.cube import MAX_SERIES
+
+
+class StreamOptions(PipelineOptions):
+    """Options of the streaming and the backfill job."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        source = parser.add_argument_group("source")
+        source.add_argument(
+            "--input",
+            help="Bounded source: NDJSON files by glob, .gz too. Without it the job reads Kafka.",
+        )
+        source.add_argument(
+            "--kafka_bootstrap", default="127.0.0.1:9092", help="Kafka brokers, host:port,…"
+        )
+        source.add_argument("--topic", default="events", help="Topic of events.")
+        source.add_argument(
+            "--dead_letter_topic",
+            default="events-dead",
+            help="Topic for messages that cannot be decoded, with the reason in the headers.",
+        )
+        source.add_argument(
+            "--start",
+            default="auto",
+            help="Where a job without restored state starts: auto (all that can still change an "
+            "open window), earliest, or an ISO time with zone. Committed offsets are never used.",
+        )
+        source.add_argument(
+            "--readers",
+            type=_positive,
+            default=2,
+            help="How many readers share the topic's partitions. At most one per partition.",
+        )
+        source.add_argument(
+            "--poll_seconds",
+            type=float,
+            default=0.5,
+            help="How long a reader gathers messages into one bundle.",
+        )
+        source.add_argument(
+            "--poll_messages",
+            type=_positive,
+            default=500,
+            help="How many messages end a poll early. Bounds memory.",
+        )
+        source.add_argument(
+            "--json_project",
+            help="Project of JSON input that names none, neither in a header nor in the record.",
+        )
+        source.add_argument(
+            "--currency", default="USD", help="Currency of amounts in JSON input (ISO 4217)."
+        )
+        windows = parser.add_argument_group("windows")
+        windows.add_argument(
+            "--refresh_seconds",
+            type=float,
+            default=2.0,
+            help="An open window is written this often while events arrive.",
+        )
+        windows.add_argument(
+            "--allowed_lateness",
+            type=_positive,
+            default=3600,
+            help="Seconds after a window's end in which late events still change it.",
+        )
+        windows.add_argument(
+            "--out_of_orderness",
+            type=_positive,
+            default=10,
+            help="Seconds that the watermark stays behind the newest event.",
+        )
+        windows.add_argument(
+            "--idle_seconds",
+            type=_positive,
+            default=5,
+            help="A partition without messages for this long follows the wall clock.",
+        )
+        windows.add_argument(
+            "--max_series",
+            type=_series,
+            default=1000,
+            help=f"Series kept per grouping set and window, at most {MAX_SERIES}. The rest is "
+            "counted in the total, and shown as `other`.",
+        )
+        sinks = parser.add_argument_group("sinks")
+        sinks.add_argument(
+            "--redis_url",
+            default="redis://127.0.0.1:6379/0",
+            help="The hot store: Redis 7 or Valkey.",
+        )
+
+    def start_ms(self, now: float | None = None) -> int:
+        """Broker time in ms to start from without restored state; 0 is the earliest message.
+
+        auto: a window still open at `now` ends after `now - lateness`; its first event may carry a
+        clock one minute ahead of the broker's.
+        """
+        if self.start == "earliest":
+            return 0
+        if self.start == "auto":
+            ahead = 2 * 60 + 60  # the window, the clock, and a margin
+            return int(((now or time.time()) - self.allowed_lateness - ahead) * 1000)
+        return int(datetime.fromisoformat(self.start).timestamp() * 1000)
+
+    def check(self) -> None:
+        """Raise ValueError, one line, for options that cannot work."""
+        if self.start not in ("auto", "earliest"):
+            try:
+                moment = datetime.fromisoformat(self.start)
+            except ValueError:
+                raise ValueError(f"--start: {self.start!r} is no ISO time") from None
+            if moment.tzinfo is None:
+                raise ValueError(f"--start: {self.start!r} names no time zone")
+        if not re.fullmatch(r"[A-Z]{3}", self.currency):
+            raise ValueError(f"--currency: {self.currency!r} is no ISO 4217 code")
+        for name in ("refresh_seconds", "poll_seconds"):
+            value: Any = getattr(self, name)
+            if not 0.05 <= value <= 60:
+                raise ValueError(f"--{name}: {value} is not between 0.05 and 60")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _series(text: str) -> int:
+    value = _positive(text)
+    if value > MAX_SERIES:
+        raise argparse.ArgumentTypeError(f"must be at most {MAX_SERIES}")
+    return value

@@ -1,0 +1,155 @@
+"""Where results go: the hot store, and the topic of dead letters."""
+
+import logging
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+import apache_beam as beam
+import redis
+from apache_beam.metrics import Metrics
+from confluent_kafka import Producer
+
+from events import limits
+from pipelines.sources import Progress
+from stores.hot import HotStore
+from stores.pane import Pane
+from transforms.decode import DeadLetter
+
+_log = logging.getLogger(__name__)
+_PATIENCE: Final = 60.0  # seconds that a store may be away before the bundle fails
+_FLUSH: Final = 15.0
+
+
+def connect(url: str) -> HotStore:
+    """The hot store at a Redis URL, with time limits on every call."""
+    client = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
+    return HotStore(client)
+
+
+class WriteHot(beam.DoFn):
+    """Panes to the hot store, one write per bundle. Larger count wins, so a retry is harmless."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._store: HotStore | None = None
+        self._panes: list[Pane] = []
+        self._written = Metrics.counter("hot", "series_written")
+        self._panes_in = Metrics.counter("hot", "panes")
+
+    def setup(self) -> None:
+        """Connect lazily; the client reconnects by itself."""
+        self._store = connect(self._url)
+
+    def start_bundle(self) -> None:
+        """Forget what a failed bundle had gathered."""
+        self._panes = []
+
+    def process(self, element: Pane) -> None:
+        """Gather."""
+        self._panes.append(element)
+
+    def finish_bundle(self) -> None:
+        """Write all panes, waiting with backoff for a store that is away for a while."""
+        if self._store is None or not self._panes:
+            return
+        deadline, pause = time.monotonic() + _PATIENCE, 0.1
+        while True:
+            try:
+                self._written.inc(self._store.write(self._panes))
+                self._panes_in.inc(len(self._panes))
+                self._panes = []
+                return
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                if time.monotonic() + pause > deadline:
+                    raise
+                _log.warning("hot store: %s; again in %.1f s", error, pause)
+                time.sleep(pause)
+                pause = min(5.0, pause * 2)
+
+
+class Heartbeat(beam.DoFn):
+    """Readers' progress to the hot store, at most once a second: the job is alive."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._store: HotStore | None = None
+        self._last = 0.0
+
+    def setup(self) -> None:
+        """Connect lazily."""
+        self._store = connect(self._url)
+
+    def process(self, element: Progress) -> None:
+        """Beat. A store that is away is `WriteHot`'s concern, and shows as a missing beat."""
+        now = time.time()
+        if self._store is None or now - self._last < 1.0:
+            return
+        self._last = now
+        try:
+            self._store.beat(now)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            _log.warning("heartbeat: %s", error)
+
+
+class ProduceDeadLetters(beam.DoFn):
+    """Dead letters to their topic: the payload as it came, the reason in the headers."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._producer: Any = None
+        self._failed: list[str] = []
+
+    def setup(self) -> None:
+        """An idempotent producer."""
+        self._producer = Producer(
+            {
+                "bootstrap.servers": self._bootstrap,
+                "enable.idempotence": True,
+                "message.max.bytes": limits.MAX_MESSAGE_BYTES,
+                "log_level": 3,
+            }
+        )
+
+    def process(self, element: DeadLetter) -> None:
+        """Produce one; waits while the local queue is full."""
+        headers = [
+            ("reason", element.reason.encode()),
+            ("detail", element.detail.encode()),
+            ("source", f"{element.topic}/{element.partition}/{element.offset}".encode()),
+        ]
+        if element.project is not None:
+            headers.append(("project", element.project.encode()))
+        while True:
+            try:
+                self._producer.produce(
+                    self._topic, element.payload, headers=headers, on_delivery=self._delivered
+                )
+                return
+            except BufferError:
+                self._producer.poll(0.5)
+
+    def finish_bundle(self) -> None:
+        """All are on the broker, or the bundle fails and is done again."""
+        left = self._producer.flush(_FLUSH)
+        failed, self._failed = self._failed, []
+        if left or failed:
+            raise RuntimeError(f"{left} dead letters unsent, {len(failed)} refused: {failed[:1]}")
+
+    def _delivered(self, error: Any, _: Any) -> None:
+        if error is not None:
+            self._failed.append(str(error))
+
+
+class LogDeadLetters(beam.DoFn):
+    """Dead letters of a backfill: one line each in the log, and a count."""
+
+    def __init__(self) -> None:
+        self._count = Metrics.counter("events", "dead_lettered")
+
+    def process(self, element: DeadLetter) -> Iterable[Any]:
+        """Say it."""
+        self._count.inc()
+        _log.warning("dead letter: %s: %s", element.reason, element.detail)
+        return ()

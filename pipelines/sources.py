@@ -1,0 +1,280 @@
+"""Where rows come from: Kafka without end, or NDJSON files for backfill and tests.
+
+Both read, decode and pre-aggregate in one Python stage, so payloads never cross to the runner;
+what leaves is one partial cube per (project, grouping set, window) and bundle.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Final
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.core import RestrictionProvider
+from apache_beam.transforms.window import TimestampedValue
+from apache_beam.typehints import KV
+from apache_beam.utils.timestamp import Duration, Timestamp
+from numpy.typing import NDArray
+
+from pipelines.log_reader import LogReader, LogSettings, offsets_at, partitions_of
+from pipelines.offsets import OffsetsTracker, Restriction, RestrictionCoder
+from stores.pane import MINUTE
+from transforms.aggregate import minute_cubes, pulse_cubes
+from transforms.cube import Cube
+from transforms.decode import Mask, Message, concat, decode
+from transforms.windows import key_of
+
+_log = logging.getLogger(__name__)
+
+# Tagged outputs; the main one is minute cubes.
+PULSE: Final = "pulse"
+DEAD: Final = "dead"
+PROGRESS: Final = "progress"
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """What a reader needs to know; travels with the pipeline."""
+
+    log: LogSettings
+    start_ms: int = 0  # broker time to start from without restored state
+    poll_seconds: float = 0.5
+    allowed_lateness: int = 3600
+    cap: int = 1000
+    currency: str = "USD"
+    project: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A reader's word that it is alive, once a bundle."""
+
+    partitions: tuple[int, ...]
+    watermark_ms: int | None
+    messages: int
+
+
+class _Tally:
+    """Counters of what became of rows; names are the ledger's."""
+
+    def __init__(self) -> None:
+        self.messages = Metrics.counter("events", "messages")
+        self.decoded = Metrics.counter("events", "decoded")
+        self.duplicate = Metrics.counter("events", "duplicate")
+        self.too_late = Metrics.counter("events", "too_late")
+        self.dead = Metrics.counter("events", "dead_lettered")
+        self.left_out = Metrics.counter("events", "left_out")
+
+
+def cubes_of(rows: pa.Table, project: str, cap: int) -> Iterator[Any]:
+    """All outputs for the rows of one project: minute cubes, then tagged pulse cubes."""
+    for part in minute_cubes(rows, cap):
+        yield TimestampedValue((key_of(project, part.grouping), part.cube), part.start)
+    for part in pulse_cubes(rows, cap):
+        value = TimestampedValue((key_of(project, part.grouping), part.cube), part.start)
+        yield beam.pvalue.TaggedOutput(PULSE, value)
+
+
+class _Readers:
+    """Open readers of this process, waiting for their next bundle."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._idle: dict[tuple[LogSettings, tuple[int, ...]], LogReader] = {}
+
+    def take(self, settings: LogSettings, partitions: tuple[int, ...]) -> LogReader:
+        """A reader for these partitions, the one used before when it is there."""
+        with self._lock:
+            reader = self._idle.pop((settings, partitions), None)
+        return reader or LogReader(settings, partitions)
+
+    def give(self, settings: LogSettings, reader: LogReader) -> None:
+        """Keep the reader for the next bundle."""
+        with self._lock:
+            other = self._idle.pop((settings, reader.partitions), None)
+            self._idle[settings, reader.partitions] = reader
+        if other is not None:
+            other.close()
+
+
+_readers: Final = _Readers()
+
+
+class ReadKafka(beam.DoFn, RestrictionProvider):
+    """Partitions to minute cubes; pulse cubes, dead letters and progress on the side.
+
+    A splittable DoFn whose restriction is the next offset of each partition. One bundle is one
+    poll, claimed whole and emitted as cubes; the rest is handed back, because outputs leave at the
+    end of a bundle.
+    """
+
+    def __init__(self, settings: ReadSettings) -> None:
+        self._settings = settings
+        self._tally = _Tally()
+
+    def read(self, reader: LogReader, messages: list[Message]) -> Iterator[Any]:
+        """Everything that one poll gives."""
+        batches: dict[str, tuple[list[pa.RecordBatch], list[Mask | None]]] = {}
+        newest: dict[int, int] = {}
+        for message in messages:
+            if message.project is None and self._settings.project is not None:
+                message = message._replace(project=self._settings.project)
+            decoded = decode(message, self._settings.currency)
+            for letter in decoded.dead:
+                self._tally.dead.inc()
+                yield beam.pvalue.TaggedOutput(DEAD, letter)
+            for project, rows in decoded.rows.items():
+                self._tally.decoded.inc(rows.num_rows)
+                if not rows.num_rows:
+                    continue
+                times = rows.column("event_time").to_numpy()
+                at = message.partition
+                newest[at] = max(newest.get(at, 0), int(times.max()))
+                keep = self._keep(reader, message, rows, times)
+                kept, masks = batches.setdefault(project, ([], []))
+                kept.append(rows)
+                masks.append(keep)
+        for project, (kept, masks) in batches.items():
+            table = concat(kept, masks)
+            if table.num_rows:
+                yield from cubes_of(table, project, self._settings.cap)
+        for partition, time_ms in newest.items():
+            reader.saw(partition, time_ms)
+
+    def _keep(
+        self, reader: LogReader, message: Message, rows: pa.RecordBatch, times: NDArray[np.int64]
+    ) -> Mask | None:
+        fresh = reader.fresh(message, rows.column("dedup_key").to_numpy())
+        if fresh is not None:
+            self._tally.duplicate.inc(int(len(fresh) - fresh.sum()))
+        mark = reader.watermark_of(message.partition)
+        if mark is None:
+            return fresh
+        # The runner would drop these rows in silence: their window is closed for good.
+        width = MINUTE * 1000
+        ends = (times // width + 1) * width
+        late = ends + self._settings.allowed_lateness * 1000 <= mark
+        if not late.any():
+            return fresh
+        keep = ~late if fresh is None else fresh & ~late
+        self._tally.too_late.inc(int((late if fresh is None else late & fresh).sum()))
+        return keep
+
+    def initial_restriction(self, element: tuple[int, ...]) -> Restriction:
+        """Offsets by broker time; never committed ones."""
+        return offsets_at(self._settings.log, element, self._settings.start_ms), None
+
+    def create_tracker(self, restriction: Restriction) -> OffsetsTracker:
+        """See `OffsetsTracker`."""
+        return OffsetsTracker(restriction)
+
+    def restriction_size(self, element: tuple[int, ...], restriction: Restriction) -> float:
+        """All readers weigh alike."""
+        return 1.0
+
+    def restriction_coder(self) -> RestrictionCoder:
+        """JSON."""
+        return RestrictionCoder()
+
+    def truncate(self, element: tuple[int, ...], restriction: Restriction) -> None:
+        """A drained job reads no more."""
+
+    @beam.DoFn.unbounded_per_element()
+    def process(
+        self,
+        element: tuple[int, ...],
+        tracker: Any = beam.DoFn.RestrictionParam(),
+        watermark: Any = beam.DoFn.WatermarkEstimatorParam(
+            ManualWatermarkEstimator.default_provider()
+        ),
+    ) -> Iterator[Any]:
+        """One bundle: poll, claim, emit, hand the rest back."""
+        settings = self._settings
+        offsets, _ = tracker.current_restriction()
+        known = watermark.current_watermark()
+        reader = _readers.take(settings.log, tuple(element))
+        try:
+            reader.seek(offsets, None if known is None else known.micros // 1000)
+            messages = reader.poll(settings.poll_seconds)
+            if tracker.try_claim(dict(reader.position)):
+                self._tally.messages.inc(len(messages))
+                yield from self.read(reader, messages)
+                mark = reader.watermark()
+                if mark is not None and (known is None or mark * 1000 > known.micros):
+                    watermark.set_watermark(Timestamp(micros=mark * 1000))
+                progress = Progress(reader.partitions, mark, len(messages))
+                yield beam.pvalue.TaggedOutput(PROGRESS, progress)
+                tracker.defer_remainder(Duration(0))
+        finally:
+            _readers.give(settings.log, reader)
+
+
+class KafkaRows(beam.PTransform):
+    """All partitions of the topic, shared among `readers`; outputs of `ReadKafka`."""
+
+    def __init__(self, settings: ReadSettings, readers: int) -> None:
+        super().__init__()
+        self._settings = settings
+        self._readers = readers
+
+    def expand(self, begin: Any) -> Any:
+        """One element per reader, each with every n-th partition."""
+        partitions = partitions_of(self._settings.log)
+        shares = [tuple(partitions[i :: self._readers]) for i in range(self._readers)]
+        rows = (
+            begin
+            | "Partitions" >> beam.Create([share for share in shares if share], reshuffle=False)
+            | "Read"
+            >> beam.ParDo(ReadKafka(self._settings)).with_outputs(
+                PULSE, DEAD, PROGRESS, main="minutes"
+            )
+        )
+        return _typed(rows)
+
+
+class AggregateLines(beam.DoFn):
+    """Lists of JSON lines to the outputs of `ReadKafka`, without progress."""
+
+    def __init__(self, settings: ReadSettings) -> None:
+        self._settings = settings
+
+    def process(self, element: list[str]) -> Iterator[Any]:
+        """One list of lines, aggregated as one poll is."""
+        payload = "\n".join(element).encode()
+        message = Message(payload, project=self._settings.project, topic="file")
+        decoded = decode(message, self._settings.currency)
+        for letter in decoded.dead:
+            yield beam.pvalue.TaggedOutput(DEAD, letter)
+        for project, rows in decoded.rows.items():
+            yield from cubes_of(concat([rows], [None]), project, self._settings.cap)
+
+
+class FileRows(beam.PTransform):
+    """NDJSON files (gz too) by glob; outputs of `AggregateLines`. Bounded."""
+
+    def __init__(self, pattern: str, settings: ReadSettings) -> None:
+        super().__init__()
+        self._pattern = pattern
+        self._settings = settings
+
+    def expand(self, begin: Any) -> Any:
+        """Lines, gathered into lists, so that the element is a batch here too."""
+        rows = (
+            begin
+            | "Lines" >> beam.io.ReadFromText(self._pattern)  # one JSON text
+            | "Batch" >> beam.BatchElements(min_batch_size=1_000, max_batch_size=20_000)
+            | "Aggregate"
+            >> beam.ParDo(AggregateLines(self._settings)).with_outputs(PULSE, DEAD, main="minutes")
+        )
+        return _typed(rows)
+
+
+def _typed(rows: Any) -> Any:
+    """Cubes are keyed by text: said aloud, so that keys and cubes get their own coders."""
+    rows.minutes.element_type = rows[PULSE].element_type = KV[str, Cube]
+    return rows

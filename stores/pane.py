@@ -1,0 +1,62 @@
+"""What a pipeline hands to a store: the absolute value of one window of one grouping set."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from events.sketch import Entries
+
+DIMENSIONS: Final = ("country", "device", "category")
+Grouping = tuple[str, ...]  # a subset of DIMENSIONS, in that order; () is the total
+# All eight, the total first.
+GROUPING_SETS: Final[tuple[Grouping, ...]] = (
+    (),
+    ("country",),
+    ("device",),
+    ("category",),
+    ("country", "device"),
+    ("country", "category"),
+    ("device", "category"),
+    ("country", "device", "category"),
+)
+# Unique users are kept for these only.
+SKETCHED: Final[tuple[Grouping, ...]] = GROUPING_SETS[:4]
+
+# Columns of `measures`. `rows` counts every row, bots too: it only grows, and is the version that
+# "larger count wins" compares. Rows of bots are in `rows` and `bots` and in nothing else, so that
+# events = rows - bots. Custom types are events - (the four named ones).
+MEASURES: Final = (
+    "rows",
+    "page_views",
+    "clicks",
+    "purchases",
+    "errors",
+    "bots",
+    "revenue_micros",
+)
+
+MINUTE: Final = 60  # FixedWindows(60): the series
+PULSE: Final = 10  # FixedWindows(10): events per second
+ACTIVE: Final = 300  # SlidingWindows(300, 60): active users
+
+
+@dataclass(frozen=True, eq=False)
+class Pane:
+    """One firing of one window: absolute values, not differences.
+
+    `series[i]` holds the values of `grouping`'s dimensions, `measures[i]` (int64, one column per
+    name of `MEASURES`) its numbers. `sketch` has the users of series i under id i (bots left out),
+    or is empty where no uniques are kept. `width` is MINUTE, PULSE or ACTIVE (ACTIVE carries
+    sketches and `rows` only).
+    """
+
+    project: str
+    grouping: Grouping
+    start: int  # epoch seconds, the window's inclusive start
+    width: int  # seconds
+    final: bool  # the watermark had passed the window's end
+    series: list[tuple[str, ...]]
+    measures: NDArray[np.int64]
+    sketch: Entries = field(default_factory=lambda: np.empty(0, np.uint32))

@@ -1,0 +1,57 @@
+import pytest
+
+from pipelines import main
+from pipelines.options import StreamOptions
+
+
+def test_auto_start_covers_every_window_that_is_still_open() -> None:
+    options = StreamOptions(["--allowed_lateness=600"])
+    assert options.start_ms(now=10_000.0) <= (10_000 - 600 - 60 - 60) * 1000
+
+
+@pytest.mark.parametrize(
+    ("start", "ms"), [("earliest", 0), ("1970-01-01T00:01:00+00:00", 60_000)]
+)
+def test_a_given_start(start: str, ms: int) -> None:
+    options = StreamOptions([f"--start={start}"])
+    options.check()
+    assert options.start_ms() == ms
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("--start=yesterday", "no ISO time"),
+        ("--start=2026-01-01T00:00:00", "no time zone"),
+        ("--currency=usd", "no ISO 4217"),
+        ("--refresh_seconds=0", "between"),
+    ],
+)
+def test_what_cannot_work_is_one_clear_line(
+    argument: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main([argument]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_flink_gets_what_this_job_needs_unless_told_otherwise() -> None:
+    given = main.parse(["--runner=FlinkRunner"]).get_all_options()
+    assert given["finish_bundle_before_checkpointing"] is True
+    assert given["max_bundle_time_millis"] == 200
+    assert given["streaming"] is True
+    own = main.parse(["--runner=FlinkRunner", "--max_bundle_time_millis=50"])
+    assert own.get_all_options()["max_bundle_time_millis"] == 50
+
+
+def test_files_make_a_bounded_job() -> None:
+    assert main.parse(["--input=x.ndjson"]).get_all_options()["streaming"] is False
+
+
+def test_every_option_is_documented() -> None:
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    StreamOptions._add_argparse_args(parser)
+    assert [a.dest for a in parser._actions if not a.help] == []

@@ -1,0 +1,1 @@
+"""One noun per file: a pure function, a thin DoFn or CombineFn, a PTransform."""

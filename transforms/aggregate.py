@@ -1,0 +1,174 @@
+"""Rows to partial cubes: one vectorised group-by for all the messages of a poll.
+
+Rows are grouped once into the finest cells (slot, country, device, category); every coarser
+grouping set is summed from those few cells. Cost in `benchmarks`; nothing here loops over events.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from events import sketch
+from stores.pane import DIMENSIONS, GROUPING_SETS, MEASURES, MINUTE, PULSE, SKETCHED, Grouping
+from transforms.cube import MAX_SERIES, RECORD, UNIT, Cube
+
+Ints = NDArray[np.int64]
+
+# What a row counts as: column of MEASURES by type. Other types count as rows alone.
+_KIND: Final = {"page_view": 1, "click": 2, "purchase": 3, "error": 4}
+_BOT: Final = 5
+_CLEAN: Final = str.maketrans({UNIT: " ", RECORD: " "})
+
+
+class Partial(NamedTuple):
+    """One bundle's cube of one grouping set and window: `start` in epoch seconds."""
+
+    grouping: Grouping
+    start: int
+    cube: Cube
+
+
+def minute_cubes(rows: pa.Table, cap: int = MAX_SERIES) -> Iterator[Partial]:
+    """Cubes of all eight grouping sets per minute, with sketches where they are kept."""
+    return _Cells(rows, MINUTE).partials(GROUPING_SETS, SKETCHED, cap)
+
+
+def pulse_cubes(rows: pa.Table, cap: int = MAX_SERIES) -> Iterator[Partial]:
+    """Cubes of the total and the single dimensions per ten seconds, without sketches."""
+    return _Cells(rows, PULSE).partials(SKETCHED, (), cap)
+
+
+class _Cells:
+    """The rows of one project, grouped into the finest cells of one window width."""
+
+    def __init__(self, rows: pa.Table, width: int) -> None:
+        self._rows = rows
+        self._width = width
+        slots, slot = np.unique(
+            rows.column("event_time").to_numpy() // (width * 1000), return_inverse=True
+        )
+        self._starts: list[int] = (slots * width).tolist()
+        codes, values = zip(*(_codes(rows, name) for name in DIMENSIONS), strict=True)
+        self._values: list[list[str]] = [[v.translate(_CLEAN) for v in vs] for vs in values]
+        self._sizes = [max(1, len(vs)) for vs in self._values]
+        self._slot, self._codes = slot.astype(np.int64), codes
+        cell = self._slot
+        for code, size in zip(codes, self._sizes, strict=True):
+            cell = cell * size + code
+        cells, inverse = _group(cell, len(slots) * int(np.prod(self._sizes)))
+        self._measures = self._count(inverse, len(cells))
+        self._cell_codes: list[Ints] = []
+        for size in reversed(self._sizes):
+            cells, code = np.divmod(cells, size)
+            self._cell_codes.insert(0, code)
+        self._cell_slot = cells
+
+    def partials(
+        self, groupings: Sequence[Grouping], sketched: Sequence[Grouping], cap: int
+    ) -> Iterator[Partial]:
+        """One partial per grouping set and slot."""
+        for grouping in groupings:
+            dims = [DIMENSIONS.index(name) for name in grouping]
+            key = self._composite(self._cell_slot, self._cell_codes, dims)
+            keys, inverse = np.unique(key, return_inverse=True)
+            measures = np.zeros((len(keys), len(MEASURES)), np.int64)
+            np.add.at(measures, inverse, self._measures)
+            names, slot_of = self._names(keys, dims)
+            users = self._users(dims) if grouping in sketched else None
+            bounds = np.searchsorted(slot_of, np.arange(len(self._starts) + 1))
+            for slot, start in enumerate(self._starts):
+                low, high = int(bounds[slot]), int(bounds[slot + 1])
+                order, left_out = _admit(measures[low:high, 0], cap)
+                cube = Cube(
+                    [names[low + i] for i in order], measures[low:high][order], left_out=left_out
+                )
+                if users is not None:
+                    cube.entries = self._sketch(users, slot, keys[low:high][order])
+                yield Partial(grouping, start, cube)
+
+    def _count(self, inverse: Ints, cells: int) -> Ints:
+        types, names = _codes(self._rows, "type")
+        kinds = np.array([_KIND.get(name, 0) for name in names] or [0], np.int64)
+        bot = self._rows.column("bot").combine_chunks().to_numpy(zero_copy_only=False)
+        kind = np.where(bot, _BOT, kinds[types])
+        table = np.bincount(inverse * 6 + kind, minlength=cells * 6).reshape(-1, 6)
+        measures = np.zeros((cells, len(MEASURES)), np.int64)
+        measures[:, 1:6] = table[:, 1:]
+        measures[:, 0] = table.sum(axis=1)
+        revenue = self._rows.column("revenue_micros").to_numpy()
+        paid = np.flatnonzero((revenue != 0) & ~bot)
+        np.add.at(measures[:, 6], inverse[paid], revenue[paid])
+        return measures
+
+    def _composite(self, slot: Ints, codes: Sequence[Ints], dims: Sequence[int]) -> Ints:
+        for dim in dims:
+            slot = slot * self._sizes[dim] + codes[dim]
+        return slot
+
+    def _names(self, keys: Ints, dims: Sequence[int]) -> tuple[list[str], Ints]:
+        parts: list[list[str]] = []
+        for dim in reversed(dims):
+            keys, code = np.divmod(keys, self._sizes[dim])
+            values = self._values[dim]
+            parts.insert(0, [values[i] for i in code.tolist()])
+        if not parts:
+            return [""] * len(keys), keys
+        return [UNIT.join(values) for values in zip(*parts, strict=True)], keys
+
+    def _users(self, dims: Sequence[int]) -> list[tuple[Ints, sketch.Hashes]]:
+        """Per slot, the composite key and hash of each row that is no bot."""
+        bot = self._rows.column("bot").combine_chunks().to_numpy(zero_copy_only=False)
+        human = np.flatnonzero(~bot)
+        slot = self._slot[human]
+        order = human[np.argsort(slot, kind="stable")]
+        key = self._composite(self._slot, self._codes, dims)[order]
+        hashes = self._rows.column("user_hash").to_numpy()[order]
+        bounds = np.searchsorted(self._slot[order], np.arange(len(self._starts) + 1))
+        return [(key[a:b], hashes[a:b]) for a, b in pairwise(bounds)]
+
+    @staticmethod
+    def _sketch(users: list[tuple[Ints, sketch.Hashes]], slot: int, keys: Ints) -> sketch.Entries:
+        key, hashes = users[slot]
+        order = np.argsort(keys)
+        place = np.searchsorted(keys[order], key)
+        place[place == len(keys)] = 0
+        admitted = keys[order][place] == key
+        return sketch.from_hashes(hashes[admitted], order[place[admitted]])
+
+
+def _admit(rows: Ints, cap: int) -> tuple[Ints, int]:
+    """The series kept under the cap, largest first only when there are too many."""
+    if len(rows) <= cap:
+        return np.arange(len(rows)), 0
+    order = np.argsort(-rows, kind="stable")
+    return order[:cap], int(rows[order[cap:]].sum())
+
+
+def _codes(rows: pa.Table, name: str) -> tuple[Ints, list[str]]:
+    """A dictionary column as codes into its values; nulls read as the empty string."""
+    column = rows.column(name).unify_dictionaries().combine_chunks()
+    values = column.dictionary.to_pylist()
+    indices = column.indices
+    if indices.null_count:
+        indices = indices.fill_null(len(values))
+        values.append("")
+    # Unified dictionaries hold each value once, but a stranger's single chunk need not.
+    distinct: dict[str, int] = {}
+    places = np.array([distinct.setdefault(v or "", len(distinct)) for v in values], np.int64)
+    codes = indices.to_numpy(zero_copy_only=False)
+    return (places[codes] if len(places) else codes.astype(np.int64)), list(distinct)
+
+
+def _group(cell: Ints, size: int) -> tuple[Ints, Ints]:
+    """Distinct values and each row's place among them, by counting when the range is small."""
+    if size > max(1 << 16, 4 * len(cell)):
+        cells, inverse = np.unique(cell, return_inverse=True)
+        return cells, inverse
+    cells = np.flatnonzero(np.bincount(cell, minlength=size))
+    place = np.empty(size, np.int64)
+    place[cells] = np.arange(len(cells))
+    return cells, place[cell]
