@@ -12,7 +12,8 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed
 SOURCES := deploy events pipelines serving stores transforms benchmarks tests setup.py
-CHECKED := $(wildcard $(SOURCES))
+# those that exist and hold Python
+CHECKED := $(foreach s,$(wildcard $(SOURCES)),$(if $(shell find $(s) -name '*.py' -print -quit),$(s)))
 ARGS ?=
 
 .PHONY: help venv lock jars run test test-all lint types check format clean
@@ -31,8 +32,8 @@ $(STAMP): requirements/dev.txt
 	@touch $@
 
 lock: $(STAMP) ## Resolve requirements/*.in again into the hashed locks
-	$(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/runtime.in -o requirements/runtime.txt
-	$(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/dev.in -o requirements/dev.txt
+	$(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" requirements/runtime.in -o requirements/runtime.txt
+	$(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" requirements/dev.in -o requirements/dev.txt
 
 jars: $(STAMP) ## Build the Flink job server and fetch Kafka (Maven, once)
 	$(BIN)/python -m deploy.artifacts

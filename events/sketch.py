@@ -78,13 +78,14 @@ def registers(entries: Entries) -> NDArray[np.uint8]:
     return dense
 
 
-def to_blob(entries: Entries) -> bytes:
+def to_blob(entries: Entries, *, dense: bool = False) -> bytes:
     """One series' entries as the value of a Redis HLL key: sparse while small, else dense.
 
-    The sparse form has ranks up to 32 only, as in Redis.
+    The sparse form has ranks up to 32 only, as in Redis. Only the dense form is canonical: what
+    PFMERGE makes of sparse values depends on the order.
     """
     rank = entries & np.uint32(63)
-    if len(entries) <= 800 and not (len(entries) and int(rank.max()) > 32):
+    if not dense and len(entries) <= 800 and not (len(entries) and int(rank.max()) > 32):
         return _sparse(entries)
     return _HEADER_DENSE + _pack(registers(entries))
 

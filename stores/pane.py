@@ -37,6 +37,10 @@ MEASURES: Final = (
     "revenue_micros",
 )
 
+# How complete the numbers of a window are. REVISED: changed after the watermark had passed its end.
+NONE, PARTIAL, FINAL, REVISED = 0, 1, 2, 3
+STATUS_NAMES: Final = ("none", "partial", "final", "revised")
+
 MINUTE: Final = 60  # FixedWindows(60): the series
 PULSE: Final = 10  # FixedWindows(10): events per second
 ACTIVE: Final = 300  # SlidingWindows(300, 60): active users
@@ -56,7 +60,7 @@ class Pane:
     grouping: Grouping
     start: int  # epoch seconds, the window's inclusive start
     width: int  # seconds
-    final: bool  # the watermark had passed the window's end
+    status: int  # PARTIAL, FINAL or REVISED
     series: list[tuple[str, ...]]
     measures: NDArray[np.int64]
     sketch: Entries = field(default_factory=lambda: np.empty(0, np.uint32))

@@ -19,7 +19,7 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.utils.timestamp import Timestamp
 
-from stores.pane import ACTIVE, MINUTE, Grouping, Pane
+from stores.pane import ACTIVE, FINAL, MINUTE, PARTIAL, REVISED, Grouping, Pane
 from transforms import cube as cubes
 from transforms.cube import UNIT, Cube
 
@@ -32,13 +32,13 @@ def key_of(project: str, grouping: Grouping) -> str:
     return UNIT.join((project, *grouping))
 
 
-def pane_of(key: str, cube: Cube, where: window.IntervalWindow, *, final: bool) -> Pane:
+def pane_of(key: str, cube: Cube, where: window.IntervalWindow, status: int) -> Pane:
     """The cube of one key and window as a store takes it."""
     project, *grouping = key.split(UNIT)
     start, end = int(where.start), int(where.end)
     series = [tuple(name.split(UNIT)) if grouping else () for name in cube.names]
     return Pane(
-        project, tuple(grouping), start, end - start, final, series, cube.measures, cube.entries
+        project, tuple(grouping), start, end - start, status, series, cube.measures, cube.entries
     )
 
 
@@ -95,7 +95,7 @@ class Accumulate(beam.DoFn):
         flags, held = _read(state)
         if held.names:
             _write(state, flags & ~_ARMED, held)
-            yield pane_of(key, held, where, final=bool(flags & _CLOSED))
+            yield pane_of(key, held, where, REVISED if flags & _CLOSED else PARTIAL)
 
     @on_timer(END)
     def close(
@@ -108,7 +108,7 @@ class Accumulate(beam.DoFn):
         flags, held = _read(state)
         if held.names:
             _write(state, flags | _CLOSED, held)
-            yield pane_of(key, held, where, final=True)
+            yield pane_of(key, held, where, FINAL)
 
 
 class ToPane(beam.DoFn):
@@ -118,7 +118,7 @@ class ToPane(beam.DoFn):
         self, element: tuple[str, Cube], where: Any = beam.DoFn.WindowParam
     ) -> Iterable[Pane]:
         """One pane, final."""
-        yield pane_of(element[0], element[1], where, final=True)
+        yield pane_of(element[0], element[1], where, FINAL)
 
 
 class Panes(beam.PTransform):

@@ -15,7 +15,7 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
 from events import sketch
-from stores.pane import ACTIVE, Pane
+from stores.pane import ACTIVE, FINAL, PARTIAL, REVISED, Pane
 from tests.unit.transforms.cubes import MINUTE, cube
 from transforms import windows
 from transforms.cube import UNIT, Cube, canonical, merge
@@ -56,8 +56,8 @@ def at(second: int, value: Cube, key: str = TOTAL) -> TimestampedValue:
     return TimestampedValue((key, value), Timestamp(MINUTE + second))
 
 
-def shown(panes: list[Pane]) -> list[tuple[int, int, bool]]:
-    return [(p.start - MINUTE, int(p.measures[:, 0].sum()), p.final) for p in panes]
+def shown(panes: list[Pane]) -> list[tuple[int, int, int]]:
+    return [(p.start - MINUTE, int(p.measures[:, 0].sum()), p.status) for p in panes]
 
 
 def stream() -> Steps:
@@ -77,10 +77,10 @@ def test_early_on_time_and_late_panes_are_absolute() -> None:
         .advance_watermark_to_infinity()
     )
     assert shown(run(steps, windows.minutes(FIRING, streaming=True))) == [
-        (0, 2, False),
-        (0, 5, False),
-        (0, 5, True),
-        (0, 9, True),
+        (0, 2, PARTIAL),
+        (0, 5, PARTIAL),
+        (0, 5, FINAL),
+        (0, 9, REVISED),
     ]
 
 
@@ -95,8 +95,8 @@ def test_no_pane_without_news() -> None:
         .advance_watermark_to_infinity()
     )
     assert shown(run(steps, windows.minutes(FIRING, streaming=True))) == [
-        (0, 2, False),
-        (0, 2, True),
+        (0, 2, PARTIAL),
+        (0, 2, FINAL),
     ]
 
 
@@ -108,7 +108,7 @@ def test_out_of_order_events_reach_their_own_windows() -> None:
         .advance_watermark_to_infinity()
     )
     panes = run(steps, windows.minutes(FIRING, streaming=True))
-    assert sorted(shown(panes)) == [(0, 2, True), (60, 5, True)]
+    assert sorted(shown(panes)) == [(0, 2, FINAL), (60, 5, FINAL)]
 
 
 def test_a_cap_holds_over_bundles() -> None:
@@ -136,7 +136,7 @@ def test_sliding_windows_union_the_minutes() -> None:
         .advance_watermark_to_infinity()
     )
     panes = run(steps, windows.active(FIRING, streaming=True))
-    final = {p.start - MINUTE: p for p in panes if p.final}
+    final = {p.start - MINUTE: p for p in panes if p.status == FINAL}
     assert {p.width for p in panes} == {ACTIVE}
     assert sorted(final) == [-240, -180, -120, -60, 0, 60]
     assert int(final[-60].measures[0, 0]) == 7
@@ -166,4 +166,4 @@ def test_bounded_and_streaming_end_in_the_same_bytes() -> None:
     streamed = Cube(names[0], last.measures, last.sketch)
     assert canonical(streamed) == canonical(Cube(names[1], bounded.measures, bounded.sketch))
     assert canonical(streamed) == canonical(merge(parts))
-    assert bounded.final
+    assert bounded.status == FINAL

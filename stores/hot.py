@@ -1,0 +1,266 @@
+"""The hot store: the last day's aggregates in Redis or Valkey. Layout in `stores.layout`.
+
+Larger count wins: one script per pane compares each record's `rows` with what is stored and writes
+only what is larger. So writing is idempotent and commutative, whatever is retried or replayed.
+Sketches are unions (PFMERGE), which are so by themselves. A 24-hour series is one GETRANGE or two.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from events import sketch
+from stores import layout
+from stores.layout import DAY, HOUR, RECORD
+from stores.pane import ACTIVE, FINAL, MEASURES, MINUTE, PULSE, SKETCHED, Grouping, Pane
+
+Values = tuple[str, ...]
+Ints = NDArray[np.int64]
+
+KEEP: Final = 26 * HOUR  # after the end of the day that a key belongs to
+KEEP_ACTIVE: Final = 900
+SERIES_PER_CALL: Final = 500  # bounds how long one script runs
+MAX_SERIES_PER_DAY: Final = 2_000  # per project, width and grouping set; the rest is `other`
+
+# KEYS: members, completeness (or "" when the pane is not the total's minutes).
+# ARGV: prefix, suffix, offset, expire at, most series, status, slot, then values and record, …
+_WRITE: Final = """
+local written, grown, same = 0, false, false
+for i = 8, #ARGV, 2 do
+  local key = ARGV[1] .. ARGV[i] .. ARGV[2]
+  local held = redis.call('GETRANGE', key, ARGV[3], ARGV[3] + 3)
+  local old = #held == 4 and struct.unpack('<I4', held) or 0
+  local new = struct.unpack('<I4', ARGV[i + 1])
+  if new > old then
+    local admitted = old > 0 or redis.call('SISMEMBER', KEYS[1], ARGV[i]) == 1
+    if not admitted and redis.call('SCARD', KEYS[1]) < tonumber(ARGV[5]) then
+      redis.call('SADD', KEYS[1], ARGV[i])
+      redis.call('EXPIREAT', KEYS[1], ARGV[4])
+      admitted = true
+    end
+    if admitted then
+      redis.call('SETRANGE', key, ARGV[3], ARGV[i + 1])
+      if old == 0 then redis.call('EXPIREAT', key, ARGV[4]) end
+      written = written + 1
+      grown = true
+    end
+  elseif new == old then
+    same = true
+  end
+end
+if #KEYS == 2 and (grown or same) then
+  local state = tonumber(ARGV[6])
+  local held = redis.call('GETRANGE', KEYS[2], ARGV[7], ARGV[7])
+  if grown or #held == 0 or string.byte(held) < state then
+    redis.call('SETRANGE', KEYS[2], ARGV[7], string.char(state))
+    redis.call('EXPIREAT', KEYS[2], ARGV[4])
+  end
+end
+return written
+"""
+
+# KEYS: one sketch. ARGV: its HyperLogLog value, a scratch key, expire at.
+_UNION: Final = """
+redis.call('SET', KEYS[2], ARGV[1])
+redis.call('PFMERGE', KEYS[1], KEYS[2])
+redis.call('DEL', KEYS[2])
+redis.call('EXPIREAT', KEYS[1], ARGV[2])
+return 1
+"""
+
+
+class Unique(NamedTuple):
+    """Distinct users, estimated; `error` is the standard error in users."""
+
+    users: int
+    error: float
+
+
+class HotStore:
+    """Reads and writes the hot store of all projects through one Redis client."""
+
+    def __init__(self, client: Any, max_series: int = MAX_SERIES_PER_DAY) -> None:
+        self._redis = client
+        self._max_series = max_series
+        self._write = client.register_script(_WRITE)
+        self._union = client.register_script(_UNION)
+
+    def write(self, panes: Sequence[Pane]) -> int:
+        """Write absolute values; returns how many series' records were larger than the stored.
+
+        Raises `redis.RedisError`; whatever was written by then may be written again.
+        """
+        calls = []
+        for pane in panes:
+            if pane.width != ACTIVE:
+                calls += self._record_calls(pane)
+            if len(pane.sketch):
+                calls += self._sketch_calls(pane)
+        replies = self._run(calls)
+        self._announce(panes)
+        return sum(
+            reply
+            for (script, _, _), reply in zip(calls, replies, strict=True)
+            if script is self._write
+        )
+
+    def series(
+        self,
+        project: str,
+        grouping: Grouping,
+        values: Values,
+        start: int,
+        end: int,
+        width: int = MINUTE,
+    ) -> Ints:
+        """`MEASURES` of each window from `start` to `end` (epoch seconds, exclusive): [n, 7]."""
+        return self.many(project, grouping, [values], start, end, width)[0]
+
+    def many(
+        self,
+        project: str,
+        grouping: Grouping,
+        series: Sequence[Values],
+        start: int,
+        end: int,
+        width: int = MINUTE,
+    ) -> list[Ints]:
+        """`series` for several series at once, in one round trip."""
+        days = list(layout.spans(start, end, width))
+        prefix = layout.series_prefix(project, width, grouping)
+        pipe = self._redis.pipeline(transaction=False)
+        for values in series:
+            for span in days:
+                first = span.first * RECORD.itemsize
+                last = first + span.length * RECORD.itemsize - 1
+                pipe.getrange(f"{prefix}{layout.values_text(values)}:{span.day}", first, last)
+        replies = iter(pipe.execute())
+        empty = np.zeros((0, len(MEASURES)), np.int64)
+        return [
+            np.concatenate([empty, *(layout.unpack(next(replies), s.length) for s in days)])
+            for _ in series
+        ]
+
+    def status(self, project: str, start: int, end: int) -> NDArray[np.uint8]:
+        """Completeness of each minute: NONE, PARTIAL, FINAL or REVISED."""
+        parts = []
+        for span in layout.spans(start, end, MINUTE):
+            key = layout.status_key(project, span.day)
+            data = self._redis.getrange(key, span.first, span.first + span.length - 1)
+            parts.append(np.frombuffer(data.ljust(span.length, b"\x00"), np.uint8))
+        return np.concatenate(parts) if parts else np.empty(0, np.uint8)
+
+    def members(self, project: str, grouping: Grouping, start: int, end: int) -> list[Values]:
+        """The series that have minutes on the days from `start` to `end`, sorted."""
+        days = range(start // DAY, (max(start, end - 1)) // DAY + 1)
+        keys = [layout.members_key(project, MINUTE, grouping, day) for day in days]
+        return sorted(layout.parse_values(text.decode()) for text in self._redis.sunion(keys))
+
+    def active_users(self, project: str, grouping: Grouping, values: Values, now: float) -> Unique:
+        """Users of the five minutes that end with the minute of `now`."""
+        start = int(now) // MINUTE * MINUTE - (ACTIVE - MINUTE)
+        prefix = layout.active_prefix(project, grouping)
+        return self._count([f"{prefix}{layout.values_text(values)}:{start}"])
+
+    def unique_users(
+        self, project: str, grouping: Grouping, values: Values, start: int, end: int
+    ) -> Unique:
+        """Distinct users from `start` to `end`: the union over minutes, never a sum.
+
+        Only the total has sketches per minute; single dimensions have whole hours, and two or more
+        have none. Raises ValueError for a range that has no union.
+        """
+        if grouping not in SKETCHED:
+            raise ValueError("unique users are kept for the total and single dimensions only")
+        step = HOUR if grouping else MINUTE
+        if start % step or end % step:
+            raise ValueError(f"with this filter unique users need whole {step}-second steps")
+        prefix = layout.users_prefix(project, grouping) + layout.values_text(values)
+        return self._count([f"{prefix}:{at}" for at in range(start, end, step)])
+
+    def pulse(self, project: str, grouping: Grouping, values: Values, start: int, end: int) -> Ints:
+        """`MEASURES` of each ten seconds; for the total and single dimensions."""
+        return self.series(project, grouping, values, start, end, PULSE)
+
+    def beat(self, now: float) -> None:
+        """The job is alive."""
+        self._redis.set(layout.HEARTBEAT, int(now), ex=60)
+
+    def last_beat(self) -> int | None:
+        """When the job was last alive, unix seconds; None after a minute of silence."""
+        value = self._redis.get(layout.HEARTBEAT)
+        return None if value is None else int(value)
+
+    def _record_calls(self, pane: Pane) -> list[tuple[Any, list[str], list[Any]]]:
+        day, second = divmod(pane.start, DAY)
+        slot = second // pane.width
+        keys = [layout.members_key(pane.project, pane.width, pane.grouping, day)]
+        if not pane.grouping and pane.width == MINUTE:
+            keys.append(layout.status_key(pane.project, day))
+        packed = layout.pack(pane.measures)
+        size = RECORD.itemsize
+        head: list[Any] = [
+            layout.series_prefix(pane.project, pane.width, pane.grouping),
+            f":{day}",
+            slot * size,
+            (day + 1) * DAY + KEEP,
+            self._max_series,
+            pane.status,
+            slot,
+        ]
+        calls = []
+        for first in range(0, len(pane.series), SERIES_PER_CALL):
+            args = list(head)
+            for i in range(first, min(first + SERIES_PER_CALL, len(pane.series))):
+                args += (layout.values_text(pane.series[i]), packed[i * size : (i + 1) * size])
+            calls.append((self._write, keys, args))
+        return calls
+
+    def _sketch_calls(self, pane: Pane) -> list[tuple[Any, list[str], list[Any]]]:
+        if pane.width == ACTIVE:
+            prefix = layout.active_prefix(pane.project, pane.grouping)
+            start, expires = pane.start, pane.start + ACTIVE + KEEP_ACTIVE
+        else:
+            prefix = layout.users_prefix(pane.project, pane.grouping)
+            start = pane.start // HOUR * HOUR if pane.grouping else pane.start
+            expires = (pane.start // DAY + 1) * DAY + KEEP
+            if pane.grouping and pane.status < FINAL:
+                return []  # a dimension's hour is written once a minute, not once a refresh
+        scratch = f"{layout.base(pane.project)}:scratch"
+        calls = []
+        parts = sketch.split(pane.sketch, len(pane.series))
+        for values, entries in zip(pane.series, parts, strict=True):
+            if len(entries):
+                key = f"{prefix}{layout.values_text(values)}:{start}"
+                blob = sketch.to_blob(entries, dense=True)
+                calls.append((self._union, [key, scratch], [blob, expires]))
+        return calls
+
+    def _run(self, calls: Sequence[tuple[Any, list[str], list[Any]]]) -> list[int]:
+        if not calls:
+            return []
+        pipe = self._redis.pipeline(transaction=False)
+        for script, keys, args in calls:
+            script(keys=keys, args=args, client=pipe)
+        return cast(list[int], pipe.execute())
+
+    def _announce(self, panes: Iterable[Pane]) -> None:
+        changed: dict[str, set[int]] = defaultdict(set)
+        for pane in panes:
+            if pane.width == MINUTE:
+                changed[pane.project].add(pane.start)
+        for project, minutes in changed.items():
+            message = json.dumps({"minutes": sorted(minutes)}, separators=(",", ":"))
+            self._redis.publish(layout.channel(project), message)
+
+    def _count(self, keys: Sequence[str]) -> Unique:
+        union: sketch.Entries = np.empty(0, np.uint32)
+        for first in range(0, len(keys), 240):
+            blobs = self._redis.mget(keys[first : first + 240])
+            union = sketch.merge([union, *(sketch.from_blob(b) for b in blobs if b is not None)])
+        users = sketch.estimate(union)
+        return Unique(users, users * sketch.STANDARD_ERROR)

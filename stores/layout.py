@@ -1,0 +1,119 @@
+"""Where things stand in the hot store: keys, slots and records. Pure.
+
+Keys (`{p}` is the project in braces, so that Redis Cluster keeps a project on one node; dimension
+values are percent-encoded and joined by commas, `-` for the total; `day` counts from the epoch):
+
+=============================================  ====================================================
+`sl:{p}:s:<width>:<grouping>:<values>:<day>`   string of 32-byte records, one per window of the day
+`sl:{p}:m:<width>:<grouping>:<day>`            set of the series' values that have such a string
+`sl:{p}:c:<day>`                               string, 1 byte per minute: completeness
+`sl:{p}:u:<grouping>:<values>:<start>`         HyperLogLog: a minute of the total, an hour of others
+`sl:{p}:a:<grouping>:<values>:<start>`         HyperLogLog: active users of the window from `start`
+`sl:announce:{p}`                              pub/sub channel: what changed
+`sl:job:heartbeat`                             unix seconds: when the job was last alive
+=============================================  ====================================================
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+from urllib.parse import quote, unquote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stores.pane import MEASURES, Grouping
+
+DAY: Final = 86_400
+HOUR: Final = 3_600
+HEARTBEAT: Final = "sl:job:heartbeat"
+
+# rows first: the version that the script compares.
+RECORD: Final = np.dtype(
+    [(name, "<u4") for name in MEASURES if name != "revenue_micros"] + [("revenue_micros", "<i8")]
+)
+_MAX_U32: Final = 2**32 - 1
+
+
+class Span(NamedTuple):
+    """A run of slots within one day's string."""
+
+    day: int
+    first: int
+    length: int
+
+
+def spans(start: int, end: int, width: int) -> Iterator[Span]:
+    """The day strings that hold windows of `width` seconds from `start` to `end`, exclusive."""
+    while start < end:
+        day, second = divmod(start, DAY)
+        stop = min(end, (day + 1) * DAY)
+        yield Span(day, second // width, -(-(stop - start) // width))
+        start = stop
+
+
+def pack(measures: NDArray[np.int64]) -> bytes:
+    """Rows of `MEASURES` as records. Raises OverflowError when a count is over 32 bits."""
+    if measures.size and int(measures[:, :-1].max()) > _MAX_U32:
+        raise OverflowError("a count of one window is over 32 bits")
+    records = np.empty(len(measures), RECORD)
+    for column, name in enumerate(MEASURES):
+        records[name] = measures[:, column]
+    return records.tobytes()
+
+
+def unpack(data: bytes, count: int) -> NDArray[np.int64]:
+    """`count` rows of `MEASURES`; zeros where the string had ended."""
+    records = np.zeros(count, RECORD)
+    held = np.frombuffer(data[: len(data) // RECORD.itemsize * RECORD.itemsize], RECORD)
+    records[: len(held)] = held
+    return np.stack([records[name].astype(np.int64) for name in MEASURES], axis=1)
+
+
+def values_text(values: Sequence[str]) -> str:
+    """Dimension values as part of a key."""
+    return ",".join(quote(value, safe="") for value in values) if values else "-"
+
+
+def parse_values(text: str) -> tuple[str, ...]:
+    """The values of `values_text`."""
+    return () if text == "-" else tuple(unquote(value) for value in text.split(","))
+
+
+def grouping_text(grouping: Grouping) -> str:
+    """A grouping set as part of a key."""
+    return ",".join(grouping) if grouping else "-"
+
+
+def base(project: str) -> str:
+    """How a project's keys begin."""
+    return f"sl:{{{quote(project, safe='')}}}"
+
+
+def series_prefix(project: str, width: int, grouping: Grouping) -> str:
+    """A series' key up to its values."""
+    return f"{base(project)}:s:{width}:{grouping_text(grouping)}:"
+
+
+def members_key(project: str, width: int, grouping: Grouping, day: int) -> str:
+    """The set of a day's series."""
+    return f"{base(project)}:m:{width}:{grouping_text(grouping)}:{day}"
+
+
+def status_key(project: str, day: int) -> str:
+    """A day's completeness."""
+    return f"{base(project)}:c:{day}"
+
+
+def users_prefix(project: str, grouping: Grouping) -> str:
+    """Unique users of a minute or an hour, up to the values."""
+    return f"{base(project)}:u:{grouping_text(grouping)}:"
+
+
+def active_prefix(project: str, grouping: Grouping) -> str:
+    """Active users, up to the values."""
+    return f"{base(project)}:a:{grouping_text(grouping)}:"
+
+
+def channel(project: str) -> str:
+    """Where changes are announced."""
+    return f"sl:announce:{{{quote(project, safe='')}}}"

@@ -1,0 +1,200 @@
+"""The hot store on a real Valkey."""
+
+import random
+import time
+
+import numpy as np
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from events import sketch
+from stores import layout
+from stores.hot import HotStore
+from stores.pane import (
+    ACTIVE,
+    FINAL,
+    MEASURES,
+    MINUTE,
+    NONE,
+    PARTIAL,
+    PULSE,
+    REVISED,
+    Grouping,
+    Pane,
+)
+from tests.unit.transforms.cubes import cubes
+from transforms.cube import Cube, merge
+
+pytestmark = pytest.mark.integration
+
+TODAY = int(time.time()) // 86_400 * 86_400
+NOON = TODAY + 43_200
+
+
+def pane(
+    series: dict[tuple[str, ...], int],
+    *,
+    grouping: Grouping = (),
+    start: int = NOON,
+    width: int = MINUTE,
+    status: int = PARTIAL,
+    users: tuple[str, ...] = (),
+) -> Pane:
+    measures = np.zeros((len(series), len(MEASURES)), np.int64)
+    measures[:, 0] = measures[:, 1] = list(series.values())
+    hashes = np.array([sketch.user_hash(user) for user in users], np.uint64)
+    entries = sketch.from_hashes(hashes)
+    return Pane("p", grouping, start, width, status, list(series), measures, entries)
+
+
+def dump(client: redis.Redis) -> dict[bytes, bytes]:
+    """Every key with its value, sets sorted."""
+    found = {}
+    for key in client.scan_iter(count=1000):
+        if client.type(key) == b"set":
+            found[key] = b"|".join(sorted(client.smembers(key)))
+        else:
+            found[key] = client.get(key) or b""
+    return found
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Pane]:
+    """The panes of some growing windows, as a pipeline fires them."""
+    panes = []
+    for start in (NOON, NOON + 60):
+        for grouping in ((), ("country",)):
+            held = Cube()
+            for step, part in enumerate(draw(st.lists(cubes(), max_size=4))):
+                part.names = part.names if grouping else part.names[:1]
+                part.measures = part.measures[: len(part.names)]
+                part.entries = part.entries[part.entries >> np.uint32(20) < len(part.names)]
+                part.names = part.names if grouping else [""] * len(part.names)
+                held = merge([held, part])
+                series = [(name,) if grouping else () for name in held.names]
+                status = (PARTIAL, FINAL, REVISED, REVISED)[step]
+                panes.append(
+                    Pane("p", grouping, start, MINUTE, status, series, held.measures, held.entries)
+                )
+    return panes
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(histories(), st.randoms(use_true_random=False))
+def test_any_order_duplication_and_batching_stores_the_same_bytes(
+    client: redis.Redis, panes: list[Pane], rng: random.Random
+) -> None:
+    store = HotStore(client)
+    client.flushall()
+    store.write(panes)
+    expected = dump(client)
+    client.flushall()
+    shuffled = panes + rng.choices(panes, k=len(panes)) if panes else []
+    rng.shuffle(shuffled)
+    while shuffled:
+        size = rng.randint(1, len(shuffled))
+        store.write(shuffled[:size])
+        shuffled = shuffled[size:]
+    assert dump(client) == expected
+
+
+def test_a_smaller_count_loses_and_an_equal_one_changes_nothing(client: redis.Redis) -> None:
+    store = HotStore(client)
+    assert store.write([pane({(): 5})]) == 1
+    assert store.write([pane({(): 4})]) == 0
+    assert store.write([pane({(): 5})]) == 0
+    assert store.series("p", (), (), NOON, NOON + 120)[:, 0].tolist() == [5, 0]
+
+
+def test_a_series_over_midnight(client: redis.Redis) -> None:
+    store = HotStore(client)
+    store.write([pane({(): 1}, start=TODAY - 60), pane({(): 2}, start=TODAY)])
+    found = store.series("p", (), (), TODAY - 120, TODAY + 120)
+    assert found[:, 0].tolist() == [0, 1, 2, 0]
+
+
+def test_completeness(client: redis.Redis) -> None:
+    store = HotStore(client)
+    for status, rows in ((PARTIAL, 1), (FINAL, 2), (REVISED, 3), (PARTIAL, 2)):
+        store.write([pane({(): rows}, status=status)])
+    store.write([pane({(): 7}, start=NOON + 60), pane({(): 7}, start=NOON + 60, status=FINAL)])
+    store.write([pane({(): 1}, start=NOON + 120)])
+    found = store.status("p", NOON - 60, NOON + 180).tolist()
+    assert found == [NONE, REVISED, FINAL, PARTIAL]
+
+
+def test_values_may_hold_anything(client: redis.Redis) -> None:
+    store = HotStore(client)
+    odd = [("a,b", "x:y"), ("a", "b,x:y"), ("-", ""), ("é %2C\n", "{p}")]
+    store.write([pane(dict(zip(odd, (1, 2, 3, 4), strict=True)), grouping=("country", "device"))])
+    assert store.members("p", ("country", "device"), NOON, NOON + 60) == sorted(odd)
+    rows = store.many("p", ("country", "device"), odd, NOON, NOON + 60)
+    assert [int(r[0, 0]) for r in rows] == [1, 2, 3, 4]
+
+
+def test_series_per_day_are_capped_and_those_admitted_stay(client: redis.Redis) -> None:
+    store = HotStore(client, max_series=2)
+    store.write([pane({("a",): 1, ("b",): 1, ("c",): 9}, grouping=("category",))])
+    store.write([pane({("c",): 10, ("b",): 2}, grouping=("category",))])
+    assert store.members("p", ("category",), NOON, NOON + 60) == [("a",), ("b",)]
+    assert int(store.series("p", ("category",), ("b",), NOON, NOON + 60)[0, 0]) == 2
+
+
+def test_unique_users_are_unions(client: redis.Redis) -> None:
+    store = HotStore(client)
+    store.write([pane({(): 1}, users=("ann", "bob"))])
+    store.write([pane({(): 1}, start=NOON + 60, users=("bob", "eve"))])
+    assert store.unique_users("p", (), (), NOON, NOON + 120).users == 3
+    minute = layout.users_prefix("p", ()) + f"-:{NOON}"
+    assert client.pfcount(minute) == 2
+    hour = pane({("DE",): 2}, grouping=("country",), status=FINAL, users=("ann",))
+    store.write([hour])
+    assert store.unique_users("p", ("country",), ("DE",), NOON, NOON + 3600).users == 1
+    with pytest.raises(ValueError, match="whole 3600-second steps"):
+        store.unique_users("p", ("country",), ("DE",), NOON, NOON + 60)
+    with pytest.raises(ValueError, match="single dimensions only"):
+        store.unique_users("p", ("country", "device"), ("DE", "tv"), NOON, NOON + 3600)
+
+
+def test_active_users_fall_when_nobody_comes(client: redis.Redis) -> None:
+    store = HotStore(client)
+    for start in range(NOON - 240, NOON + 1, 60):
+        store.write([pane({(): 1}, start=start, width=ACTIVE, users=("ann",))])
+    assert store.active_users("p", (), (), NOON + 59).users == 1
+    assert store.active_users("p", (), (), NOON + 240).users == 1
+    assert store.active_users("p", (), (), NOON + 300).users == 0
+
+
+def test_pulse_and_heartbeat(client: redis.Redis) -> None:
+    store = HotStore(client)
+    store.write([pane({(): 7}, start=NOON + 10, width=PULSE)])
+    assert store.pulse("p", (), (), NOON, NOON + 30)[:, 0].tolist() == [0, 7, 0]
+    assert store.last_beat() is None
+    store.beat(1234.5)
+    assert store.last_beat() == 1234
+
+
+def test_every_key_expires_and_changes_are_announced(client: redis.Redis) -> None:
+    store = HotStore(client)
+    with client.pubsub() as listening:
+        listening.subscribe(layout.channel("p"))
+        assert listening.get_message(timeout=5)
+        store.write([pane({(): 1}, users=("ann",)), pane({("DE",): 1}, grouping=("country",))])
+        store.write([pane({(): 1}, width=ACTIVE, users=("ann",))])
+        message = listening.get_message(timeout=5)
+    assert message is not None
+    assert message["data"] == b'{"minutes":[%d]}' % NOON
+    keys = list(client.scan_iter())
+    assert len(keys) == 7
+    assert all(client.ttl(key) > 0 for key in keys)
+
+
+def test_projects_do_not_meet(client: redis.Redis) -> None:
+    store = HotStore(client)
+    store.write([pane({(): 5})])
+    assert not store.series("q", (), (), NOON, NOON + 60).any()
+    assert not store.members("q", (), NOON, NOON + 60)
