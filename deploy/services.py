@@ -213,6 +213,8 @@ def ensure_topics(
                     raise TopicError(f"topic {name} was not created: {error.args[0]}") from None
                 _set_config(admin, name, timeout)
         present = admin.list_topics(timeout=timeout).topics
+    except TimeoutError:
+        raise TopicError(f"Kafka at {bootstrap} did not answer in {timeout:.0f} s") from None
     except KafkaException as error:
         raise TopicError(f"Kafka at {bootstrap} does not answer: {error.args[0]}") from None
     for name, count in topics.items():

@@ -5,7 +5,7 @@ decoded one by one, so that one bad event never costs its neighbours.
 """
 
 import uuid
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 from typing import Annotated, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -22,7 +22,7 @@ PropValue = str | int | float | bool | None
 class Event(msgspec.Struct, kw_only=True):
     """One user event as the client sends it. `ts` is the client's clock, ms since the epoch."""
 
-    type: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_.:-]*$", max_length=limits.MAX_TYPE_CHARS)]
+    type: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_.:-]*\Z", max_length=limits.MAX_TYPE_CHARS)]
     user_id: Id
     ts: int
     id: uuid.UUID | None = None
@@ -30,7 +30,7 @@ class Event(msgspec.Struct, kw_only=True):
     url: Annotated[str, Meta(max_length=limits.MAX_URL_CHARS)] | None = None
     category: Annotated[str, Meta(max_length=limits.MAX_CATEGORY_CHARS)] | None = None
     amount: Decimal | None = None
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$")] | None = None
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")] | None = None
     props: dict[str, PropValue] | None = None
 
 
@@ -60,6 +60,7 @@ class InvalidEvent(ValueError):
         self.rejection = Rejection(code, message)
 
 
+_EXACT: Final = Context(prec=64, traps=[Inexact])  # never rounds in silence
 _event_decoder: Final = msgspec.json.Decoder(Event)
 _request_decoder: Final = msgspec.json.Decoder(Request)
 
@@ -106,7 +107,10 @@ def micros(amount: Decimal) -> int:
     """Money as an integer number of millionths. Raises `InvalidEvent` when that loses something."""
     if not amount.is_finite() or abs(amount.adjusted()) > 30:
         raise InvalidEvent("amount_invalid", "amount is out of range.")
-    scaled = amount.scaleb(6)
+    try:
+        scaled = _EXACT.scaleb(amount, 6)
+    except Inexact:
+        raise InvalidEvent("amount_invalid", "amount has too many digits.") from None
     whole = int(scaled)
     if whole != scaled:
         raise InvalidEvent("amount_invalid", "amount has more than six decimals.")

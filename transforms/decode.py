@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Final, NamedTuple
 
-import mmhash2
 import msgspec
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from events import batch, limits, schema, sketch
+from events.dedup import event_key
 
 Mask = NDArray[np.bool_]  # which rows to keep
 
@@ -116,7 +116,9 @@ def to_rows(project: str, records: Iterable[Record]) -> pa.RecordBatch:
     items = list(records)
     columns = {
         "event_time": pa.array([r.ts for r in items], pa.int64()),
-        "dedup_key": pa.array([_dedup_key(project, r) for r in items], pa.uint64()),
+        "dedup_key": pa.array(
+            [event_key(project, r.id) if r.id else 0 for r in items], pa.uint64()
+        ),
         "type": _text(r.type for r in items),
         "user_hash": pa.array([sketch.user_hash(r.user_id) for r in items], pa.uint64()),
         "category": _text(r.category or "" for r in items),
@@ -141,13 +143,6 @@ def concat(batches: list[pa.RecordBatch], keep: list[Mask | None]) -> pa.Table:
         for rows, mask in zip(batches, keep, strict=True)
     ]
     return pa.Table.from_batches(kept, schema=_HOT)
-
-
-def _dedup_key(project: str, record: Record) -> int:
-    if record.id is None:
-        return 0
-    seed = sketch.user_hash(project) & 0x7FFFFFFF
-    return (int(mmhash2.murmurhash64a(record.id.bytes, seed)) & 0xFFFFFFFFFFFFFFFE) or 2
 
 
 def _text(values: Iterable[str]) -> pa.DictionaryArray:

@@ -1,0 +1,1 @@
+"""The HTTP side: the collector (its own ASGI process) and the query and push service."""

@@ -1,0 +1,177 @@
+"""The collector as a raw ASGI application: routes, headers and answers.
+
+Raw, because this is the one place in the product where a request's fixed cost counts.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import msgspec
+
+from events.address import TrustedProxies
+from events.agent import classify
+from events.geo import CountryLookup
+from serving.ingest.body import Receive, check_headers, gunzip, receive_body
+from serving.ingest.budget import Budget
+from serving.ingest.buffers import Buffers
+from serving.ingest.errors import ClientGone, Headers, RequestError
+from serving.ingest.intake import Intake
+from serving.ingest.memory import Memory
+from serving.ingest.producer import Broker
+from serving.ingest.readiness import Readiness
+from serving.ingest.settings import Settings
+from serving.projects import Project, Projects
+
+_log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+# Any page may send; no cookie is ever looked at.
+_JSON: Final[Headers] = [
+    (b"content-type", b"application/json"),
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"Retry-After"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+]
+_PREFLIGHT: Final[Headers] = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"POST, OPTIONS"),
+    (b"access-control-allow-headers", b"Content-Type, Content-Encoding, X-Write-Key"),
+    (b"access-control-max-age", b"86400"),
+    (b"content-length", b"0"),
+]
+# The rest of such a body is not worth receiving.
+_CLOSING: Final = frozenset({"body_too_large", "body_incomplete"})
+_METHODS: Final = {
+    "/v1/events": "POST, OPTIONS",
+    "/healthz": "GET, HEAD",
+    "/readyz": "GET, HEAD",
+}
+
+
+class Collector:
+    """The ASGI application; `stop_accepting` begins its end, the lifespan's shutdown is that."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        projects: Projects,
+        countries: CountryLookup,
+        broker: Broker,
+        memory: Memory,
+    ) -> None:
+        self._projects = projects
+        self._country = countries.country
+        self._broker = broker
+        self._memory = memory
+        self._proxies = TrustedProxies(settings.proxy_networks)
+        self._body_timeout_s = settings.body_timeout_ms / 1_000
+        self._retry_after = str(settings.retry_after_s).encode()
+        self.budget = Budget(settings.max_buffered_events, settings.max_buffered_bytes)
+        self._buffers = Buffers(broker, self.budget, settings.linger_ms, settings.batch_events)
+        self._intake = Intake(broker, self._buffers, memory)
+        self._readiness = Readiness(broker, memory)
+        self._stopping = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the life of the process."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        try:
+            status, headers, body = await self._answer(scope, receive)
+        except ClientGone:
+            return
+        except RequestError as error:
+            status, headers, body = error.status, self._error_headers(error), error.body()
+        except Exception:
+            _log.exception("a request failed")
+            failure = RequestError("internal_error")
+            status, headers, body = failure.status, _JSON, failure.body()
+        if status == 405:
+            headers = [*headers, (b"allow", _METHODS[scope["path"]].encode())]
+        headers = [*headers, (b"content-length", str(len(body)).encode())] if body else headers
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send(
+            {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body}
+        )
+
+    def stop_accepting(self) -> None:
+        """From now on new requests are answered `shutting_down`; those under way are finished."""
+        self._stopping = True
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, Headers, bytes]:
+        path, method = scope["path"], scope["method"]
+        if path not in _METHODS:
+            raise RequestError("not_found")
+        if method not in _METHODS[path]:
+            raise RequestError("method_not_allowed")
+        if path == "/healthz":
+            return 200, _JSON, b'{"status":"ok"}'
+        if path == "/readyz":
+            return await self._ready()
+        if method == "OPTIONS":
+            return 204, _PREFLIGHT, b""
+        return 202, _JSON, await self._post(scope, receive)
+
+    async def _post(self, scope: Scope, receive: Receive) -> bytes:
+        if self._stopping:
+            raise RequestError("shutting_down")
+        headers = dict(scope["headers"])
+        project = self._project(headers, scope["query_string"])
+        zipped = check_headers(headers)
+        body = await receive_body(receive, self._body_timeout_s, self.budget)
+        if zipped:
+            body = gunzip(body)
+        peer = scope["client"][0] if scope.get("client") else None
+        country = self._country(self._proxies.client_address(peer, _forwarded_for(scope)))
+        agent = classify(headers.get(b"user-agent", b"").decode("latin-1"))
+        return await self._intake.take(body, project, country, agent)
+
+    def _project(self, headers: dict[bytes, bytes], query: bytes) -> Project:
+        key = headers.get(b"x-write-key", b"").decode("latin-1")
+        if not key:
+            values = parse_qs(query.decode("latin-1"), max_num_fields=20).get("key")
+            key = values[0] if values else ""
+        if not key:
+            raise RequestError("write_key_missing")
+        project = self._projects.by_write_key(key)
+        if project is None:
+            raise RequestError("write_key_unknown")
+        return project
+
+    async def _ready(self) -> tuple[int, Headers, bytes]:
+        report = await self._readiness.report()
+        ready = report.broker and not self._stopping
+        state = "ready" if ready else "stopping" if self._stopping else "not ready"
+        body = {"status": state, "broker": report.broker, "redis": report.redis}
+        return 200 if ready else 503, _JSON, msgspec.json.encode(body)
+
+    def _error_headers(self, error: RequestError) -> Headers:
+        if error.status == 503:
+            return [*_JSON, (b"retry-after", self._retry_after)]
+        return [*_JSON, (b"connection", b"close")] if error.code in _CLOSING else _JSON
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self._broker.start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                self.stop_accepting()
+                await self._buffers.drain()
+                await self._broker.stop()
+                await self._memory.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def _forwarded_for(scope: Scope) -> str:
+    """All X-Forwarded-For headers in their order, as one."""
+    values = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return b",".join(values).decode("latin-1")

@@ -1,0 +1,113 @@
+"""Rows wait a moment for others of the same project and partition, then travel as one message.
+
+All rows of one request for one partition go into one message: the pipeline's rule for duplicates
+takes a batch id that stands in two messages of a partition for a repeat.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from events import batch
+from serving.ingest.budget import Budget
+from serving.ingest.producer import Broker, Outgoing
+from serving.ingest.rows import Part, Row, columns
+
+_log = logging.getLogger(__name__)
+
+# Rows of one more request (at most 1 MB of JSON) always fit a Kafka message beside this.
+MAX_BYTES: Final = 2_097_152
+
+
+class _Buffer:
+    """Rows of one (project, partition), and the future of the message they will be."""
+
+    __slots__ = ("bytes", "done", "rows", "timer")
+
+    def __init__(self, done: asyncio.Future[bool], timer: asyncio.TimerHandle) -> None:
+        self.rows: list[Row] = []
+        self.bytes = 0
+        self.done = done
+        self.timer = timer
+
+
+class Buffers:
+    """Gathers rows and sends them when `linger_ms` has passed or `batch_events` are there."""
+
+    def __init__(self, broker: Broker, budget: Budget, linger_ms: int, batch_events: int) -> None:
+        self._broker = broker
+        self._budget = budget
+        self._linger_s = linger_ms / 1_000
+        self._batch_events = batch_events
+        self._open: dict[tuple[str, int], _Buffer] = {}
+        self._in_flight: set[asyncio.Future[bool]] = set()
+
+    def add(self, project: str, parts: Mapping[int, Part]) -> list[asyncio.Future[bool]]:
+        """Take a request's rows; one future per message, True when the broker has it for good.
+
+        The futures are shared between requests: shield them. Raises `RequestError` `buffer_full`,
+        and then none of the rows is taken.
+        """
+        self._budget.take(
+            sum(len(part.rows) for part in parts.values()), sum(p.bytes for p in parts.values())
+        )
+        return [self._append(project, partition, part) for partition, part in parts.items()]
+
+    async def drain(self) -> None:
+        """Send all that waits and return when every message is acknowledged or has failed."""
+        self.flush()
+        while self._in_flight:
+            await asyncio.wait(set(self._in_flight))
+
+    def flush(self) -> None:
+        """Send all that waits, now."""
+        for key in list(self._open):
+            self._send(key)
+
+    def _append(self, project: str, partition: int, part: Part) -> asyncio.Future[bool]:
+        key = (project, partition)
+        buffer = self._open.get(key)
+        if buffer is not None and buffer.bytes + part.bytes > MAX_BYTES:
+            self._send(key)
+            buffer = None
+        if buffer is None:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(self._linger_s, self._send, key)
+            buffer = self._open[key] = _Buffer(loop.create_future(), timer)
+        buffer.rows.extend(part.rows)
+        buffer.bytes += part.bytes
+        if len(buffer.rows) >= self._batch_events:
+            self._send(key)
+        return buffer.done
+
+    def _send(self, key: tuple[str, int]) -> None:
+        buffer = self._open.pop(key)
+        buffer.timer.cancel()
+        self._in_flight.add(buffer.done)
+        count = len(buffer.rows)
+
+        def delivered(success: bool) -> None:
+            self._budget.give(count, buffer.bytes)
+            self._in_flight.discard(buffer.done)
+            buffer.done.set_result(success)
+
+        try:
+            message = _message(*key, buffer.rows)
+        except Exception:  # no request may wait for ever, whatever is wrong with its rows
+            _log.exception("rows could not be encoded")
+            delivered(False)
+            return
+        buffer.rows = []
+        self._broker.send(message, delivered)
+
+
+def _message(project: str, partition: int, rows: list[Row]) -> Outgoing:
+    headers = [
+        (batch.HEADER_CONTENT_TYPE, batch.CONTENT_TYPE.encode()),
+        (batch.HEADER_PROJECT, project.encode()),
+        ("count", str(len(rows)).encode()),
+        ("schema", batch.VERSION.encode()),
+    ]
+    earliest: int = min(row[0] for row in rows)
+    return Outgoing(partition, batch.encode(project, columns(rows)), headers, earliest)

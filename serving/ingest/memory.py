@@ -1,0 +1,165 @@
+"""Finished batch ids in Redis, so that a batch sent again is answered and not counted again.
+
+Requests that come in together share one round trip. Redis is an optimisation here: when it is away
+batches are accepted all the same, and the pipeline leaves out the repeats.
+"""
+
+import asyncio
+import logging
+import time
+import zlib
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+_log = logging.getLogger(__name__)
+
+KEEP_S: Final = 86_400
+PAUSE_S: Final = 1.0  # after a failure Redis is left alone for so long
+_COMPRESS_ABOVE: Final = 512
+
+
+class Memory(Protocol):
+    """What happened to batches, by key. Never raises; what it cannot do it leaves."""
+
+    async def get(self, key: str) -> bytes | None:
+        """The reply kept for a batch, or None."""
+        ...
+
+    async def put(self, key: str, reply: bytes) -> None:
+        """Keep a reply for a day."""
+        ...
+
+    async def reachable(self) -> bool:
+        """Whether the memory works now."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go."""
+        ...
+
+
+def batch_key(project: str, batch_id: str) -> str:
+    """Where the reply to a batch stands."""
+    return f"sl:batch:{project}:{batch_id}"
+
+
+class RedisMemory:
+    """`Memory` in Redis. An outage costs one timeout a second, and is logged once."""
+
+    def __init__(
+        self, redis: "Redis", timeout_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._redis = redis
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._away_until = float("-inf")
+        self._away = False
+        self.outages = 0
+        self._reads: list[tuple[str, asyncio.Future[bytes | None]]] = []
+        self._writes: list[tuple[str, bytes, asyncio.Future[bytes | None]]] = []
+        self._worker: asyncio.Task[None] | None = None
+
+    @classmethod
+    def connect(cls, url: str, timeout_ms: int) -> "RedisMemory":
+        """Nothing is opened until the first use."""
+        seconds = timeout_ms / 1_000
+        client = Redis.from_url(
+            url,
+            max_connections=4,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            retry=None,
+        )
+        return cls(client, seconds)
+
+    async def get(self, key: str) -> bytes | None:
+        """The reply, or None when there is none or Redis is away."""
+        if self._clock() < self._away_until:
+            return None
+        future = asyncio.get_running_loop().create_future()
+        self._reads.append((key, future))
+        self._wake()
+        value: bytes | None = await future
+        return None if value is None else _unpack(value)
+
+    async def put(self, key: str, reply: bytes) -> None:
+        """Returns when it is kept, or Redis is away."""
+        if self._clock() < self._away_until:
+            return
+        future = asyncio.get_running_loop().create_future()
+        self._writes.append((key, _pack(reply), future))
+        self._wake()
+        await future
+
+    async def reachable(self) -> bool:
+        """One PING, whatever came before."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._redis.ping()
+        except (RedisError, OSError, TimeoutError):
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Finish what is under way and close the connections."""
+        if self._worker is not None:
+            await asyncio.wait([self._worker])
+        await self._redis.aclose()
+
+    def _wake(self) -> None:
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+
+    async def _work(self) -> None:
+        while self._reads or self._writes:
+            reads, self._reads = self._reads, []
+            writes, self._writes = self._writes, []
+            values: list[bytes | None] = [None] * len(reads)
+            if self._clock() >= self._away_until:
+                try:
+                    async with asyncio.timeout(self._timeout_s):
+                        values = await self._round(reads, writes)
+                    self._note(None)
+                except (RedisError, OSError, TimeoutError) as error:
+                    self._note(error)
+            waiting = [future for _, future in reads] + [future for _, _, future in writes]
+            answers = values + [None] * len(writes)
+            for future, value in zip(waiting, answers, strict=True):
+                if not future.done():
+                    future.set_result(value)
+
+    async def _round(
+        self,
+        reads: list[tuple[str, asyncio.Future[bytes | None]]],
+        writes: list[tuple[str, bytes, asyncio.Future[bytes | None]]],
+    ) -> list[bytes | None]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for key, value, _ in writes:
+                pipe.set(key, value, ex=KEEP_S)
+            if reads:
+                pipe.mget([key for key, _ in reads])
+            results = await pipe.execute()
+        return list(results[-1]) if reads else []
+
+    def _note(self, error: Exception | None) -> None:
+        if error is not None:
+            self._away_until = self._clock() + PAUSE_S
+            if not self._away:
+                self.outages += 1
+                _log.warning(
+                    "Redis is away (%s): batches are accepted unchecked", type(error).__name__
+                )
+        elif self._away:
+            _log.info("Redis is back")
+        self._away = error is not None
+
+
+def _pack(reply: bytes) -> bytes:
+    return reply if len(reply) <= _COMPRESS_ABOVE else zlib.compress(reply, 1)
+
+
+def _unpack(value: bytes) -> bytes:
+    return value if value.startswith(b"{") else zlib.decompress(value)

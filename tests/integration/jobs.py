@@ -1,0 +1,43 @@
+"""The job under test, as a user starts it."""
+
+import os
+import signal
+from pathlib import Path
+
+import redis
+
+from deploy.artifacts import ensure_jars
+from deploy.children import PythonChild, heartbeat_fresh
+
+
+def start_job(kafka: str, redis_url: str, logs: Path, *arguments: str) -> PythonChild:
+    """`python -m pipelines.main` on embedded Flink, reading: its heart beats."""
+    job = PythonChild(
+        "pipeline",
+        [
+            "pipelines.main",
+            "--runner=FlinkRunner",
+            "--flink_master=[local]",
+            f"--flink_job_server_jar={ensure_jars().flink_job_server}",
+            "--parallelism=2",
+            f"--kafka_bootstrap={kafka}",
+            f"--redis_url={redis_url}",
+            *arguments,
+        ],
+        heartbeat_fresh(redis_url),
+        log_path=logs / "pipeline.log",
+        environment={"JDK_JAVA_OPTIONS": "-Xmx1g"},
+        ready_within=120,
+    )
+    # A heart that beat for the job before this one says nothing about this one.
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete("sl:job:heartbeat")
+    job.start()
+    return job
+
+
+def kill_hard(job: PythonChild) -> None:
+    """kill -9 of the Python worker and all that belongs to it."""
+    assert job.pid is not None
+    os.killpg(job.pid, signal.SIGKILL)
+    job.stop()
