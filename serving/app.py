@@ -1,0 +1,261 @@
+"""`python -m serving.app`: the query API, live push and the dashboard, on Flask and flask-sock.
+
+Under gunicorn with gevent workers: one greenlet per socket.
+"""
+
+from gevent import monkey
+
+if __name__ == "__main__":
+    monkey.patch_all()
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import flask
+import redis
+from flask_sock import Sock
+from gunicorn.app.base import BaseApplication
+from simple_websocket import ConnectionClosed
+from werkzeug.exceptions import HTTPException
+
+from serving import metrics, query
+from serving.ingest.errors import RequestError
+from serving.projects import DEMO, Project, Projects, ProjectsError
+from serving.push import Hub, Overrun, Subscriber
+from stores.hot import HotStore
+
+_log = logging.getLogger(__name__)
+
+HELP: Final = {
+    "host": "address to listen on",
+    "port": "port to listen on",
+    "redis_url": "the hot store: Redis 7 or Valkey",
+    "collector_url": "where clients send events; shown on the dashboard",
+    "projects": "JSON file of projects and hashed keys (see serving/projects.py); else only demo",
+    "refresh_seconds": "longest time between two live messages",
+    "allowed_origins": "origins of other sites whose pages may open /v1/live, with commas",
+    "workers": "processes",
+}
+MAX_MESSAGE_BYTES: Final = 4_096  # from a client
+PING_SECONDS: Final = 25
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The query and push service, and the dashboard."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    redis_url: str = "redis://127.0.0.1:6380/0"
+    collector_url: str = "http://127.0.0.1:8081"
+    projects: Path | None = None
+    refresh_seconds: float = 2.0
+    allowed_origins: str = ""
+    workers: int = 1
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> Self:
+        """From a command line."""
+        parser = argparse.ArgumentParser(prog="serving.app", description=cls.__doc__)
+        for item in fields(cls):
+            kind = Path if item.name == "projects" else type(item.default)
+            text = f"{HELP[item.name]}; default {item.default}"
+            parser.add_argument(f"--{item.name}", type=kind, default=item.default, help=text)
+        return cls(**vars(parser.parse_args(arguments)))
+
+
+def create_app(settings: Settings, client: Any, projects: Projects) -> flask.Flask:
+    """The application over a Redis client and a registry of projects."""
+    app = flask.Flask("serving", static_folder=str(Path(__file__).with_name("static")))
+    app.config["SOCK_SERVER_OPTIONS"] = {
+        "ping_interval": PING_SECONDS,
+        "max_message_size": MAX_MESSAGE_BYTES,
+    }
+    store = HotStore(client)
+    hub = Hub(store, client, settings.refresh_seconds)
+    origins = {origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()}
+
+    def reader(key: str | None) -> Project:
+        if not key:
+            raise RequestError("read_key_missing")
+        project = projects.by_read_key(key)
+        if project is None:
+            raise RequestError("read_key_unknown")
+        return project
+
+    @app.get("/")
+    def dashboard() -> flask.Response:
+        return app.send_static_file("index.html")
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    def readyz() -> dict[str, str]:
+        client.ping()
+        return {"status": "ok"}
+
+    @app.get("/v1/config")
+    def config() -> dict[str, Any]:
+        demo = projects.by_read_key("demo-read-key") is DEMO
+        return {
+            "project": DEMO.name if demo else None,
+            "read_key": "demo-read-key" if demo else None,
+            "write_key": "demo-write-key" if demo else None,
+            "collector_url": settings.collector_url,
+            "refresh_seconds": settings.refresh_seconds,
+        }
+
+    @app.get("/v1/metrics")
+    def get_metrics() -> dict[str, Any]:
+        arguments = flask.request.args
+        project = reader(flask.request.headers.get("X-Read-Key") or arguments.get("key"))
+        now = time.time()
+        asked = query.parse(arguments.to_dict(flat=False), now)
+        return metrics.answer(store, project.name, project.currency, asked, now)
+
+    def live(socket: Any) -> None:
+        origin = flask.request.headers.get("Origin")
+        if origin and origin not in origins and urlsplit(origin).netloc != flask.request.host:
+            socket.close(1008, "origin not allowed")
+            return
+        place: Subscriber | None = None
+        try:
+            while True:
+                text = socket.receive(timeout=0 if place else PING_SECONDS)
+                if text is not None:
+                    project, filters = _subscription(text, reader)
+                    if place is not None:
+                        place.leave()
+                    place = hub.join(project, filters)
+                elif place is None:
+                    socket.close(1008, "no subscription")
+                    return
+                message = place.get(0.5)
+                if message is not None:
+                    socket.send(message.decode())
+        except RequestError as error:
+            detail = json.loads(error.body())["error"]
+            socket.send(json.dumps({"type": "error", **detail}))
+            socket.close(1008, error.code)
+        except Overrun:
+            socket.close(1013, "reads too slowly")
+        finally:
+            if place is not None:
+                place.leave()
+
+    @Sock(app).route("/v1/live")
+    def live_route(socket: Any) -> None:
+        try:
+            live(socket)
+        except ConnectionClosed:
+            return
+
+    @app.errorhandler(RequestError)
+    def refused(error: RequestError) -> flask.Response:
+        answer = flask.Response(error.body(), error.status, mimetype="application/json")
+        if error.status == 503:
+            answer.headers["Retry-After"] = "2"
+        return answer
+
+    @app.errorhandler(redis.RedisError)
+    def store_away(error: redis.RedisError) -> flask.Response:
+        _log.warning("the store is away: %s", error)
+        return refused(RequestError("store_unavailable"))
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> flask.Response:
+        codes = {404: "not_found", 405: "method_not_allowed"}
+        return refused(RequestError(codes.get(error.code or 500, "parameter_invalid")))
+
+    @app.errorhandler(Exception)
+    def failed(error: Exception) -> flask.Response:
+        _log.error("request failed", exc_info=error)
+        return refused(RequestError("internal_error"))
+
+    @app.after_request
+    def headers(response: flask.Response) -> flask.Response:
+        response.headers.update(HEADERS)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return app
+
+
+def _subscription(text: str | bytes, reader: Any) -> tuple[Project, dict[str, str]]:
+    """The project and filter of a subscribe message. Raises RequestError."""
+    wrong = RequestError("parameter_invalid", 'Send {"type": "subscribe", "key": …, "filter": …}.')
+    try:
+        message = json.loads(text)
+    except ValueError:
+        raise wrong from None
+    if not isinstance(message, dict) or message.get("type") != "subscribe":
+        raise wrong
+    filters = message.get("filter") or {}
+    if not isinstance(filters, dict) or not all(isinstance(v, str) for v in filters.values()):
+        raise wrong
+    key = message.get("key")
+    return reader(key if isinstance(key, str) else None), query.check_filter(filters)
+
+
+class Server(BaseApplication):
+    """gunicorn with gevent workers, started from Python."""
+
+    def __init__(self, settings: Settings, projects: Projects) -> None:
+        self._settings = settings
+        self._projects = projects
+        super().__init__()
+
+    def load_config(self) -> None:
+        """gunicorn's settings."""
+        for name, value in {
+            "bind": f"{self._settings.host}:{self._settings.port}",
+            "worker_class": "gevent",
+            "worker_connections": 12_000,
+            "workers": self._settings.workers,
+            "graceful_timeout": 5,
+            "accesslog": None,
+            "loglevel": "warning",
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> flask.Flask:
+        """The application, made in the worker."""
+        client = redis.Redis.from_url(
+            self._settings.redis_url, socket_timeout=10, socket_connect_timeout=5
+        )
+        return create_app(self._settings, client, self._projects)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = Settings.parse(sys.argv[1:] if argv is None else argv)
+    try:
+        projects = Projects.load(settings.projects)
+    except ProjectsError as error:
+        print(f"serving.app: {error}", file=sys.stderr)
+        return 2
+    Server(settings, projects).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,299 @@
+/** The dashboard: configuration, key, filter and subscription tied to the parts that paint. */
+
+import { Chart, METRICS } from "./chart.js";
+import { clock, clockSeconds, country, integer, money } from "./format.js";
+import { Live } from "./live.js";
+import { applyDelta, COUNTS, fromSnapshot, hasEvents, sameFilter } from "./state.js";
+import { Tiles } from "./tiles.js";
+
+const KEY_NAME = "streamlens.read-key";
+const COUNTRIES_EVERY = 60_000; // ms
+const TABLE_MINUTES = 60;
+
+const by = (id) => document.getElementById(id);
+const tiles = new Tiles(by("tiles"));
+const chart = new Chart(by("plot"), by("readout"));
+const live = new Live({
+  url: `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/v1/live`,
+  onState: setConnection,
+  onMessage: receive,
+  onError: showError,
+});
+
+let config = { project: null, read_key: null, write_key: null, collector_url: location.origin };
+let key = null;
+let state = null;
+let connection = { state: "connecting" };
+let filter = {};
+let metric = "events";
+let frame = 0;
+
+start();
+
+async function start() {
+  readAddress();
+  bind();
+  setInterval(showConnection, 500);
+  for (let wait = 1_000; ; wait = Math.min(wait * 2, 30_000)) {
+    try {
+      const response = await fetch("/v1/config");
+      if (response.ok) {
+        config = await response.json();
+        break;
+      }
+    } catch {
+      // the server is not there (yet)
+    }
+    setConnection({ state: "reconnecting", until: Date.now() + wait });
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+  const kept = session("get");
+  if (config.read_key ?? kept) open(config.read_key ?? kept);
+  else ask("");
+  setInterval(loadCountries, COUNTRIES_EVERY);
+}
+
+function bind() {
+  for (const [name, title] of Object.entries(METRICS)) by("metric").add(new Option(`${title} / min`, name));
+  by("metric").value = metric;
+  by("metric").addEventListener("change", (event) => {
+    metric = event.target.value;
+    writeAddress();
+    schedule();
+  });
+  by("country").addEventListener("change", (event) => {
+    filter = event.target.value === "" ? {} : { country: event.target.value };
+    notice("");
+    writeAddress();
+    live.subscribe(filter);
+  });
+  by("ask-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const entered = by("ask-key").value.trim();
+    if (entered === "") return;
+    session("set", entered);
+    by("ask-key").value = "";
+    open(entered);
+  });
+  by("copy").addEventListener("click", copySnippet);
+  by("details").addEventListener("toggle", schedule);
+  document.addEventListener("visibilitychange", schedule);
+  if (filter.country !== undefined) fillCountries([filter.country]);
+}
+
+/** Show the dashboard with this key. */
+function open(withKey) {
+  key = withKey;
+  state = null;
+  by("ask").hidden = true;
+  by("dashboard").hidden = false;
+  by("country").disabled = false;
+  notice("");
+  live.start(key, filter);
+  loadCountries();
+}
+
+/** Ask for a read key, saying why the last one did not do. */
+function ask(why) {
+  key = null;
+  session("remove");
+  by("dashboard").hidden = true;
+  by("country").disabled = true;
+  by("ask").hidden = false;
+  notice(why);
+  by("ask-key").focus();
+  setConnection({ state: "denied" });
+}
+
+function receive(message) {
+  if (!sameFilter(message.filter ?? filter, filter)) return;
+  if (message.type === "snapshot") state = fromSnapshot(message);
+  else if (message.type === "delta" && state !== null && sameFilter(state.filter ?? {}, filter)) {
+    state = applyDelta(state, message);
+  } else return;
+  tiles.sample(state);
+  schedule();
+}
+
+function showError(error) {
+  if (connection.state === "denied") ask(error.message ?? "This key may not read.");
+  else notice(`${error.message ?? "The server refused."} (${error.code})`);
+}
+
+/** Paint in the next frame, once; never while nobody looks. */
+function schedule() {
+  if (frame !== 0 || document.hidden) return;
+  frame = requestAnimationFrame(() => {
+    frame = 0;
+    paint();
+  });
+}
+
+function paint() {
+  showConnection();
+  if (state === null || by("dashboard").hidden) return;
+  by("project").textContent = state.project;
+  by("as-of").textContent = `As of ${clockSeconds(state.as_of)}`;
+  tiles.paint(state);
+  chart.paint(state, metric);
+  paintJob();
+  paintEmpty();
+  if (by("details").open) paintTable();
+}
+
+function paintJob() {
+  const { job } = state;
+  const silent = job !== null && job !== undefined && job.alive === false;
+  by("job").hidden = !silent;
+  if (!silent) return;
+  const since = job.last_beat === null ? "" : ` since ${clock(job.last_beat)}`;
+  setText(by("job"), `pipeline silent${since}`);
+}
+
+function paintEmpty() {
+  const empty = !hasEvents(state);
+  by("empty").hidden = !empty;
+  if (!empty) return;
+  const where = filter.country === undefined ? "" : ` from ${country(filter.country)}`;
+  setText(by("empty-title"), `No events${where} in the last 24 hours`);
+  by("first-event").hidden = filter.country !== undefined;
+  setText(by("snippet"), snippet());
+}
+
+function snippet() {
+  return [
+    `curl -X POST ${config.collector_url.replace(/\/$/, "")}/v1/events \\`,
+    `  -H 'Content-Type: application/json' \\`,
+    `  -H 'X-Write-Key: ${config.write_key ?? "YOUR-WRITE-KEY"}' \\`,
+    `  -d '{"events":[{"type":"page_view","user_id":"me","ts":'$(date +%s)'000}]}'`,
+  ].join("\n");
+}
+
+async function copySnippet() {
+  const button = by("copy");
+  try {
+    await navigator.clipboard.writeText(by("snippet").textContent);
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(by("snippet"));
+    button.textContent = "Selected";
+  }
+  setTimeout(() => { button.textContent = "Copy"; }, 2_000);
+}
+
+function paintTable() {
+  const body = by("table").tBodies[0];
+  const from = Math.max(0, state.time.length - TABLE_MINUTES);
+  while (body.rows.length < state.time.length - from) addRow(body);
+  while (body.rows.length > state.time.length - from) body.deleteRow(-1);
+  for (let at = state.time.length - 1, row = 0; at >= from; at -= 1, row += 1) {
+    const { cells } = body.rows[row];
+    body.rows[row].className = state.status[at];
+    setText(cells[0], clock(state.time[at]));
+    COUNTS.forEach((name, column) => {
+      const value = state[name][at];
+      setText(cells[column + 1], name === "revenue" ? money(value, state.currency) : integer(value));
+    });
+    setText(cells[COUNTS.length + 1], state.status[at]);
+  }
+}
+
+function addRow(body) {
+  const row = body.insertRow();
+  const head = document.createElement("th");
+  head.scope = "row";
+  row.append(head);
+  for (let column = 0; column <= COUNTS.length; column += 1) row.insertCell();
+}
+
+function setConnection(next) {
+  connection = next;
+  if (next.state !== "live") showConnection();
+  // "live" shows with the values of the message, in paint()
+}
+
+function showConnection() {
+  if (connection.state === "live" && state === null) return;
+  document.body.dataset.state = connection.state;
+  setText(by("connection-text"), connectionText());
+}
+
+function connectionText() {
+  switch (connection.state) {
+    case "live":
+      return "live";
+    case "stale":
+      return `stale since ${clock(connection.since / 1000)}`;
+    case "reconnecting": {
+      const seconds = Math.ceil((connection.until - Date.now()) / 1000);
+      return seconds > 0 ? `reconnecting in ${seconds} s` : "reconnecting";
+    }
+    case "offline":
+      return "offline";
+    case "denied":
+      return "not allowed";
+    default:
+      return "connecting";
+  }
+}
+
+/** The countries of the last 24 hours, most events first. */
+async function loadCountries() {
+  if (key === null || document.hidden) return;
+  const query = "dimensions=country&granularity=total&metrics=events&start=-24h";
+  try {
+    const response = await fetch(`/v1/metrics?${query}`, { headers: { "X-Read-Key": key } });
+    if (!response.ok) return;
+    const { series } = await response.json();
+    const found = series
+      .map(({ dimensions, events }) => [dimensions.country, events.reduce((sum, n) => sum + (n ?? 0), 0)])
+      .filter(([code]) => code !== "other")
+      .sort((a, b) => b[1] - a[1]);
+    fillCountries(found.map(([code]) => code));
+  } catch {
+    // the list of a minute ago still does
+  }
+}
+
+function fillCountries(codes) {
+  const select = by("country");
+  const chosen = filter.country ?? "";
+  if (chosen !== "" && !codes.includes(chosen)) codes.push(chosen);
+  const shown = [...select.options].slice(1).map((option) => option.value);
+  if (shown.join() === codes.join()) return;
+  select.replaceChildren(new Option("All countries", ""), ...codes.map((code) => new Option(country(code), code)));
+  select.value = chosen;
+}
+
+function notice(text) {
+  by("notice").hidden = text === "";
+  setText(by("notice"), text);
+}
+
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** The filter and the metric stand in the address, so that a view can be passed on. */
+function readAddress() {
+  const query = new URLSearchParams(location.search);
+  const wanted = query.get("country");
+  if (wanted !== null && /^[A-Z]{2}$/.test(wanted)) filter = { country: wanted };
+  if (query.get("metric") in METRICS) metric = query.get("metric");
+}
+
+function writeAddress() {
+  const query = new URLSearchParams(filter);
+  if (metric !== "events") query.set("metric", metric);
+  history.replaceState(null, "", query.size > 0 ? `?${query}` : location.pathname);
+}
+
+function session(action, value = "") {
+  try {
+    if (action === "set") sessionStorage.setItem(KEY_NAME, value);
+    if (action === "remove") sessionStorage.removeItem(KEY_NAME);
+    return sessionStorage.getItem(KEY_NAME);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * The WebSocket client: one subscription, kept up through lost connections.
+ *
+ * Reports `{state, until?, since?}`, state being "connecting", "live", "stale" (connected, but
+ * nothing heard for 15 s), "reconnecting" (`until`: when it is tried again), "offline" (the browser
+ * says so) or "denied" (the key was refused; nothing is tried until `start` is called again).
+ */
+
+const STALE_AFTER = 15_000; // ms without a message
+const DEAD_AFTER = 40_000; // ms without a message: the connection is given up
+const FIRST_WAIT = 1_000; // ms; doubles with every failure
+const LONGEST_WAIT = 30_000;
+const SETTLED_AFTER = 10_000; // ms a connection has to last for the waits to begin anew
+
+export class Live {
+  constructor({ url, onState, onMessage, onError }) {
+    this.url = url;
+    this.onState = onState;
+    this.onMessage = onMessage;
+    this.onError = onError;
+    this.key = null;
+    this.filter = {};
+    this.socket = null;
+    this.failures = 0;
+    this.heard = 0; // when the last message came, ms
+    this.opened = 0;
+    this.timers = { retry: 0, watch: 0 };
+    addEventListener("online", () => this.key !== null && this.socket === null && this.connect());
+    addEventListener("offline", () => this.key !== null && this.lost());
+  }
+
+  /** Connect with a key, in place of any connection there is. */
+  start(key, filter) {
+    this.key = key;
+    this.filter = filter;
+    this.failures = 0;
+    this.connect();
+  }
+
+  /** Replace the subscription; the answer is a new snapshot. */
+  subscribe(filter) {
+    this.filter = filter;
+    if (this.socket !== null && this.socket.readyState === WebSocket.OPEN) this.sendSubscribe();
+  }
+
+  stop() {
+    this.key = null;
+    this.drop();
+  }
+
+  connect() {
+    this.drop();
+    if (navigator.onLine === false) {
+      this.onState({ state: "offline" });
+      return;
+    }
+    if (this.failures === 0) this.onState({ state: "connecting" });
+    const socket = new WebSocket(this.url);
+    this.socket = socket;
+    this.heard = Date.now();
+    this.opened = Date.now();
+    socket.onopen = () => {
+      this.opened = Date.now();
+      this.sendSubscribe();
+    };
+    socket.onmessage = (event) => this.received(event.data);
+    socket.onclose = () => this.lost();
+    this.timers.watch = setInterval(() => this.watch(), 1_000);
+  }
+
+  sendSubscribe() {
+    const { key, filter } = this;
+    this.socket.send(JSON.stringify({ type: "subscribe", key, filter }));
+  }
+
+  received(text) {
+    let message;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      return;
+    }
+    this.heard = Date.now();
+    if (message.type === "error") {
+      if (String(message.code).startsWith("read_key_")) {
+        this.stop();
+        this.onState({ state: "denied" });
+      }
+      this.onError(message);
+      return;
+    }
+    if (Date.now() - this.opened > SETTLED_AFTER) this.failures = 0;
+    this.onState({ state: "live" });
+    this.onMessage(message);
+  }
+
+  watch() {
+    const silence = Date.now() - this.heard;
+    if (silence > DEAD_AFTER) this.lost();
+    else if (silence > STALE_AFTER) this.onState({ state: "stale", since: this.heard });
+  }
+
+  /** The connection is gone: try again after a jittered wait, or when the browser is online. */
+  lost() {
+    this.drop();
+    if (this.key === null) return;
+    if (navigator.onLine === false) {
+      this.onState({ state: "offline" });
+      return;
+    }
+    const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.failures);
+    const wait = longest * (0.5 + Math.random() / 2);
+    this.failures += 1;
+    this.onState({ state: "reconnecting", until: Date.now() + wait });
+    this.timers.retry = setTimeout(() => this.connect(), wait);
+  }
+
+  drop() {
+    clearTimeout(this.timers.retry);
+    clearInterval(this.timers.watch);
+    const { socket } = this;
+    this.socket = null;
+    if (socket !== null) {
+      socket.onopen = null;
+      socket.onmessage = null;
+      socket.onclose = null;
+      socket.close();
+    }
+  }
+}
