@@ -6,6 +6,7 @@ right end is ours: it is walked from there for as long as the hop is a proxy we 
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -43,6 +44,7 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
 
+@lru_cache(20_000)
 def parse(text: str) -> Address | None:
     """An address as proxies write it: with or without port or brackets; `::ffff:` is unmapped."""
     text = text.strip()

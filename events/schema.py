@@ -19,7 +19,7 @@ Id = Annotated[str, Meta(min_length=1, max_length=limits.MAX_ID_CHARS)]
 PropValue = str | int | float | bool | None
 
 
-class Event(msgspec.Struct, kw_only=True):
+class Event(msgspec.Struct, kw_only=True, gc=False):
     """One user event as the client sends it. `ts` is the client's clock, ms since the epoch."""
 
     type: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_.:-]*\Z", max_length=limits.MAX_TYPE_CHARS)]

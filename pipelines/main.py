@@ -95,7 +95,7 @@ def _flink_defaults(arguments: Sequence[str]) -> list[str]:
         return []
     wanted = {
         # Bundles end when the reader's poll does; the default second on top is only latency.
-        "--max_bundle_time_millis": "200",
+        "--max_bundle_time_mills": "200",
         # Without it a bundle that ends during a checkpoint never flushes on Flink 1.19.
         "--finish_bundle_before_checkpointing": None,
     }

@@ -20,8 +20,10 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import flask
+import gevent
 import redis
 from flask_sock import Sock
+from gevent.event import Event
 from gunicorn.app.base import BaseApplication
 from simple_websocket import ConnectionClosed
 from werkzeug.exceptions import HTTPException
@@ -29,7 +31,8 @@ from werkzeug.exceptions import HTTPException
 from serving import metrics, query
 from serving.ingest.errors import RequestError
 from serving.projects import DEMO, Project, Projects, ProjectsError
-from serving.push import Hub, Overrun, Subscriber
+from serving.push import Hub, Overrun, Subscriber, error_message
+from serving.wire import PING_SECONDS, Wire, text_frame
 from stores.hot import HotStore
 
 _log = logging.getLogger(__name__)
@@ -45,11 +48,12 @@ HELP: Final = {
     "workers": "processes",
 }
 MAX_MESSAGE_BYTES: Final = 4_096  # from a client
-PING_SECONDS: Final = 25
+SUBSCRIBE_SECONDS: Final = 25.0  # within which a new socket says what it wants
+RESUBSCRIBE_SECONDS: Final = 0.1  # between two subscriptions of one socket
 HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'; "
-    "base-uri 'none'; form-action 'self'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
@@ -84,9 +88,10 @@ def create_app(settings: Settings, client: Any, projects: Projects) -> flask.Fla
     """The application over a Redis client and a registry of projects."""
     app = flask.Flask("serving", static_folder=str(Path(__file__).with_name("static")))
     app.config["SOCK_SERVER_OPTIONS"] = {
-        "ping_interval": PING_SECONDS,
         "max_message_size": MAX_MESSAGE_BYTES,
+        "event_class": Event,  # one that `Wire` can wait on beside others; pings are its matter
     }
+    app.json.sort_keys = False  # type: ignore[attr-defined]
     store = HotStore(client)
     hub = Hub(store, client, settings.refresh_seconds)
     origins = {origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()}
@@ -132,28 +137,35 @@ def create_app(settings: Settings, client: Any, projects: Projects) -> flask.Fla
         return metrics.answer(store, project.name, project.currency, asked, now)
 
     def live(socket: Any) -> None:
+        opened = time.monotonic()
         origin = flask.request.headers.get("Origin")
         if origin and origin not in origins and urlsplit(origin).netloc != flask.request.host:
             socket.close(1008, "origin not allowed")
             return
+        wire = Wire(socket)
         place: Subscriber | None = None
         try:
             while True:
-                text = socket.receive(timeout=0 if place else PING_SECONDS)
+                text = wire.receive()
                 if text is not None:
                     project, filters = _subscription(text, reader)
                     if place is not None:
                         place.leave()
+                        gevent.sleep(RESUBSCRIBE_SECONDS)
                     place = hub.join(project, filters)
                 elif place is None:
-                    socket.close(1008, "no subscription")
-                    return
-                message = place.get(0.5)
-                if message is not None:
-                    socket.send(message.decode())
+                    if time.monotonic() > opened + SUBSCRIBE_SECONDS:
+                        socket.close(1008, "no subscription")
+                        return
+                    wire.wait(None, 1.0)
+                elif (frame := place.take()) is not None:
+                    wire.send(frame)
+                else:
+                    wire.wait(place.arrived, PING_SECONDS)
+                    wire.keep_alive()
         except RequestError as error:
-            detail = json.loads(error.body())["error"]
-            socket.send(json.dumps({"type": "error", **detail}))
+            said = json.loads(error.body())["error"]
+            wire.send(text_frame(error_message(said["code"], said["message"])))
             socket.close(1008, error.code)
         except Overrun:
             socket.close(1013, "reads too slowly")

@@ -3,7 +3,7 @@
 All sockets with the same project and filter share one feed: one read of the store and one encoding
 per refresh, whatever the number of sockets. A feed reads when the store announces a change and at
 every refresh, so active users also fall when traffic stops. Each socket has a short queue; one that
-does not read is given a fresh snapshot once, and then closed.
+does not read is given a fresh snapshot once, and then closed. Messages are encoded and framed once.
 """
 
 import logging
@@ -19,8 +19,11 @@ import redis
 from gevent.event import Event
 from numpy.typing import NDArray
 
+from events.reasons import REQUEST_ERRORS
 from serving.metrics import events_of, rate
 from serving.projects import Project
+from serving.wire import text_frame
+from stores import layout
 from stores.hot import HotStore
 from stores.pane import DIMENSIONS, MEASURES, MINUTE, PULSE, SKETCHED, STATUS_NAMES
 
@@ -28,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 DAY_MINUTES: Final = 1_440
 QUEUE: Final = 4  # messages a socket may be behind
+PULSE_DELAY: Final = 5  # seconds until ten seconds are counted, on the way from client to store
+PULSES: Final = 3  # that events per second are the mean of
 _COLUMN: Final = {name: i for i, name in enumerate(MEASURES)}
 _SHOWN: Final = ("page_views", "clicks", "purchases", "errors")
 Ints = NDArray[np.int64]
@@ -39,12 +44,12 @@ class Overrun(Exception):
 
 
 class Subscriber:
-    """One socket's bounded queue of encoded messages."""
+    """One socket's bounded queue of frames."""
 
     def __init__(self, feed: "Feed") -> None:
         self._feed = feed
         self._messages: deque[bytes] = deque()
-        self._arrived = Event()
+        self.arrived = Event()
         self._overruns = 0
         self.fresh = True  # wants a snapshot next
 
@@ -55,20 +60,19 @@ class Subscriber:
             self._messages.clear()
             message = snapshot()
         self._messages.append(message)
-        self._arrived.set()
+        self.arrived.set()
 
     def leave(self) -> None:
         """No more messages."""
         self._feed.remove(self)
 
-    def get(self, timeout: float) -> bytes | None:
-        """The next message, or None after `timeout` seconds. Raises Overrun."""
-        if not self._messages:
-            self._arrived.clear()
-            self._arrived.wait(timeout)
+    def take(self) -> bytes | None:
+        """The next frame, or None when there is none yet. Raises Overrun."""
         if self._overruns > 1:
             raise Overrun
         if not self._messages:
+            self._overruns = 0  # it has caught up
+            self.arrived.clear()
             return None
         return self._messages.popleft()
 
@@ -119,9 +123,9 @@ class View:
         active = None
         if self._grouping in SKETCHED:
             active = store.active_users(name, self._grouping, self._values, now)
-            end = int(now) // PULSE * PULSE
-            pulse = store.pulse(name, self._grouping, self._values, end - 3 * PULSE, end)
-            per_second = float(events_of(pulse).sum()) / (3 * PULSE)
+            end = int(now - PULSE_DELAY) // PULSE * PULSE
+            pulse = store.pulse(name, self._grouping, self._values, end - PULSES * PULSE, end)
+            per_second = float(events_of(pulse).sum()) / (PULSES * PULSE)
         else:
             per_second = float(events_of(rows[last - 1 : last + 1]).sum()) / (60 + now % 60)
         return {
@@ -160,6 +164,7 @@ class Feed:
         self._view = view
         self._refresh = refresh
         self._subscribers: set[Subscriber] = set()
+        self._away = False  # the store, and the sockets were told
         self.wake = Event()
 
     def add(self, subscriber: Subscriber) -> None:
@@ -185,7 +190,9 @@ class Feed:
                 delta = self._view.read(time.time())
             except redis.RedisError as error:
                 _log.warning("live feed: the store is away: %s", error)
+                self._tell_away()
             else:
+                self._away = False
                 self._hand_out(delta)
             self.wake.wait(self._refresh)
             # Announcements come in bursts: at most four reads within one refresh.
@@ -196,13 +203,28 @@ class Feed:
 
         def snapshot() -> bytes:
             if not made:
-                made.append(self._view.snapshot())
+                made.append(text_frame(self._view.snapshot()))
             return made[0]
 
+        frame = text_frame(delta)
         for subscriber in list(self._subscribers):
-            message = snapshot() if subscriber.fresh else delta
+            message = snapshot() if subscriber.fresh else frame
             subscriber.fresh = False
             subscriber.put(message, snapshot)
+
+    def _tell_away(self) -> None:
+        if self._away:
+            return
+        self._away = True
+        frame = text_frame(error_message("store_unavailable"))
+        for subscriber in list(self._subscribers):
+            subscriber.put(frame, lambda: frame)
+
+
+def error_message(code: str, message: str | None = None) -> bytes:
+    """What a socket is told, `code` being one of REQUEST_ERRORS."""
+    said = REQUEST_ERRORS[code].message if message is None else message
+    return msgspec.json.encode({"type": "error", "code": code, "message": said})
 
 
 class Hub:
@@ -245,11 +267,15 @@ class Hub:
             try:
                 with self._client.pubsub(ignore_subscribe_messages=True) as listening:
                     listening.psubscribe("sl:announce:*")
-                    for message in listening.listen():
-                        project = message["channel"].decode().partition("{")[2][:-1]
-                        for (name, _), feed in list(self._feeds.items()):
-                            if name == project:
-                                feed.wake.set()
+                    while True:  # get_message, since listen() gives up at the socket's time limit
+                        message = listening.get_message(timeout=5.0)
+                        if message is not None:
+                            self._announced(message["channel"])
             except redis.RedisError as error:
                 _log.warning("announcements: %s", error)
                 gevent.sleep(1.0)
+
+    def _announced(self, channel: bytes) -> None:
+        for (name, _), feed in list(self._feeds.items()):
+            if layout.channel(name).encode() == channel:
+                feed.wake.set()

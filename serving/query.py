@@ -58,6 +58,8 @@ def parse(arguments: Mapping[str, list[str]], now: float) -> Query:
         raise _invalid("start is not before end.")
     if end - start > MAX_RANGE + step:
         raise _invalid(f"The range is over {MAX_RANGE // 3_600} hours, which is the limit.")
+    if start < now - MAX_RANGE - step:
+        raise _invalid(f"start is over {MAX_RANGE // 3_600} hours ago, which is the limit.")
     filters = parse_filter(",".join(arguments.get("filter", [])))
     dimensions = _names(_one(arguments, "dimensions", ""), DIMENSIONS, "dimensions")
     both = set(dimensions) & set(filters)

@@ -3,6 +3,8 @@
 Larger count wins: one script per pane compares each record's `rows` with what is stored and writes
 only what is larger. So writing is idempotent and commutative, whatever is retried or replayed.
 Sketches are unions (PFMERGE), which are so by themselves. A 24-hour series is one GETRANGE or two.
+A minute's completeness comes from the pane with the most rows; among equals FINAL wins, then
+REVISED: an on-time pane with the same count proves that nothing came after it.
 """
 
 import json
@@ -22,9 +24,12 @@ Values = tuple[str, ...]
 Ints = NDArray[np.int64]
 
 KEEP: Final = 26 * HOUR  # after the end of the day that a key belongs to
-KEEP_ACTIVE: Final = 900
+KEEP_ACTIVE: Final = 300  # after the window's end
 SERIES_PER_CALL: Final = 500  # bounds how long one script runs
+SKETCHES_PER_CALL: Final = 60  # 740 KB
 MAX_SERIES_PER_DAY: Final = 2_000  # per project, width and grouping set; the rest is `other`
+# Of those, how many have sketches: 12 KB each, a dimension's 26 hours and 10 windows.
+MAX_SKETCHED_PER_DAY: Final = 500
 
 # KEYS: members, completeness (or "" when the pane is not the total's minutes).
 # ARGV: prefix, suffix, offset, expire at, most series, status, slot, then values and record, …
@@ -55,7 +60,8 @@ end
 if #KEYS == 2 and (grown or same) then
   local state = tonumber(ARGV[6])
   local held = redis.call('GETRANGE', KEYS[2], ARGV[7], ARGV[7])
-  if grown or #held == 0 or string.byte(held) < state then
+  local rank = {[0] = 0, 1, 3, 2}  -- of none, partial, final, revised among equal counts
+  if grown or #held == 0 or rank[string.byte(held)] < rank[state] then
     redis.call('SETRANGE', KEYS[2], ARGV[7], string.char(state))
     redis.call('EXPIREAT', KEYS[2], ARGV[4])
   end
@@ -63,8 +69,14 @@ end
 return written
 """
 
-# KEYS: one sketch. ARGV: its HyperLogLog value, a scratch key, expire at.
+# KEYS: one sketch, a scratch key, which series have sketches. ARGV: its HyperLogLog value, expire
+# at, the series, most series, when the set expires.
 _UNION: Final = """
+if redis.call('SISMEMBER', KEYS[3], ARGV[3]) == 0 then
+  if redis.call('SCARD', KEYS[3]) >= tonumber(ARGV[4]) then return 0 end
+  redis.call('SADD', KEYS[3], ARGV[3])
+  redis.call('EXPIREAT', KEYS[3], ARGV[5])
+end
 redis.call('SET', KEYS[2], ARGV[1])
 redis.call('PFMERGE', KEYS[1], KEYS[2])
 redis.call('DEL', KEYS[2])
@@ -83,9 +95,15 @@ class Unique(NamedTuple):
 class HotStore:
     """Reads and writes the hot store of all projects through one Redis client."""
 
-    def __init__(self, client: Any, max_series: int = MAX_SERIES_PER_DAY) -> None:
+    def __init__(
+        self,
+        client: Any,
+        max_series: int = MAX_SERIES_PER_DAY,
+        max_sketched: int = MAX_SKETCHED_PER_DAY,
+    ) -> None:
         self._redis = client
         self._max_series = max_series
+        self._max_sketched = max_sketched
         self._write = client.register_script(_WRITE)
         self._union = client.register_script(_UNION)
 
@@ -161,10 +179,18 @@ class HotStore:
         return sorted(layout.parse_values(text.decode()) for text in self._redis.sunion(keys))
 
     def active_users(self, project: str, grouping: Grouping, values: Values, now: float) -> Unique:
-        """Users of the five minutes that end with the minute of `now`."""
+        """Users of the five minutes that end with the minute of `now`.
+
+        At the turn of a minute nothing of that window is written yet: then those of the window
+        before, which ended less than a minute ago. So the figure falls to 0 within six minutes of
+        the last event.
+        """
         start = int(now) // MINUTE * MINUTE - (ACTIVE - MINUTE)
-        prefix = layout.active_prefix(project, grouping)
-        return self._count([f"{prefix}{layout.values_text(values)}:{start}"])
+        prefix = f"{layout.active_prefix(project, grouping)}{layout.values_text(values)}"
+        for blob in self._redis.mget(f"{prefix}:{start}", f"{prefix}:{start - MINUTE}"):
+            if blob is not None:
+                return _unique(sketch.from_blob(blob))
+        return Unique(0, 0.0)
 
     def unique_users(
         self, project: str, grouping: Grouping, values: Values, start: int, end: int
@@ -231,13 +257,18 @@ class HotStore:
             if pane.grouping and pane.status < FINAL:
                 return []  # a dimension's hour is written once a minute, not once a refresh
         scratch = f"{layout.base(pane.project)}:scratch"
+        day = pane.start // DAY
+        admitted = layout.sketched_key(pane.project, pane.width, pane.grouping, day)
+        forget = (day + 1) * DAY + KEEP
         calls = []
         parts = sketch.split(pane.sketch, len(pane.series))
         for values, entries in zip(pane.series, parts, strict=True):
             if len(entries):
-                key = f"{prefix}{layout.values_text(values)}:{start}"
+                name = layout.values_text(values)
+                keys = [f"{prefix}{name}:{start}", scratch, admitted]
                 blob = sketch.to_blob(entries, dense=True)
-                calls.append((self._union, [key, scratch], [blob, expires]))
+                args = [blob, expires, name, self._max_sketched, forget]
+                calls.append((self._union, keys, args))
         return calls
 
     def _run(self, calls: Sequence[tuple[Any, list[str], list[Any]]]) -> list[int]:
@@ -258,9 +289,15 @@ class HotStore:
             self._redis.publish(layout.channel(project), message)
 
     def _count(self, keys: Sequence[str]) -> Unique:
-        union: sketch.Entries = np.empty(0, np.uint32)
-        for first in range(0, len(keys), 240):
-            blobs = self._redis.mget(keys[first : first + 240])
-            union = sketch.merge([union, *(sketch.from_blob(b) for b in blobs if b is not None)])
-        users = sketch.estimate(union)
-        return Unique(users, users * sketch.STANDARD_ERROR)
+        dense = np.zeros(sketch.REGISTERS, np.uint8)
+        for first in range(0, len(keys), SKETCHES_PER_CALL):
+            for blob in self._redis.mget(keys[first : first + SKETCHES_PER_CALL]):
+                if blob is not None:  # six times faster than sorting all entries
+                    np.maximum(dense, sketch.registers(sketch.from_blob(blob)), out=dense)
+        index = np.flatnonzero(dense).astype(np.uint32)
+        return _unique((index << np.uint32(6)) | dense[index])
+
+
+def _unique(entries: sketch.Entries) -> Unique:
+    users = sketch.estimate(entries)
+    return Unique(users, users * sketch.STANDARD_ERROR)

@@ -6,6 +6,7 @@ values are percent-encoded and joined by commas, `-` for the total; `day` counts
 =============================================  ====================================================
 `sl:{p}:s:<width>:<grouping>:<values>:<day>`   string of 32-byte records, one per window of the day
 `sl:{p}:m:<width>:<grouping>:<day>`            set of the series' values that have such a string
+`sl:{p}:k:<width>:<grouping>:<day>`            set of the series' values that have sketches
 `sl:{p}:c:<day>`                               string, 1 byte per minute: completeness
 `sl:{p}:u:<grouping>:<values>:<start>`         HyperLogLog: a minute of the total, an hour of others
 `sl:{p}:a:<grouping>:<values>:<start>`         HyperLogLog: active users of the window from `start`
@@ -97,6 +98,11 @@ def series_prefix(project: str, width: int, grouping: Grouping) -> str:
 def members_key(project: str, width: int, grouping: Grouping, day: int) -> str:
     """The set of a day's series."""
     return f"{base(project)}:m:{width}:{grouping_text(grouping)}:{day}"
+
+
+def sketched_key(project: str, width: int, grouping: Grouping, day: int) -> str:
+    """The set of a day's series that have sketches."""
+    return f"{base(project)}:k:{width}:{grouping_text(grouping)}:{day}"
 
 
 def status_key(project: str, day: int) -> str:

@@ -17,7 +17,7 @@ from serving.ingest.body import Receive, check_headers, gunzip, receive_body
 from serving.ingest.budget import Budget
 from serving.ingest.buffers import Buffers
 from serving.ingest.errors import ClientGone, Headers, RequestError
-from serving.ingest.intake import Intake
+from serving.ingest.intake import Intake, parse
 from serving.ingest.memory import Memory
 from serving.ingest.producer import Broker
 from serving.ingest.readiness import Readiness
@@ -47,9 +47,9 @@ _PREFLIGHT: Final[Headers] = [
 # The rest of such a body is not worth receiving.
 _CLOSING: Final = frozenset({"body_too_large", "body_incomplete"})
 _METHODS: Final = {
-    "/v1/events": "POST, OPTIONS",
-    "/healthz": "GET, HEAD",
-    "/readyz": "GET, HEAD",
+    "/v1/events": ("POST", "OPTIONS"),
+    "/healthz": ("GET", "HEAD"),
+    "/readyz": ("GET", "HEAD"),
 }
 
 
@@ -93,7 +93,7 @@ class Collector:
             failure = RequestError("internal_error")
             status, headers, body = failure.status, _JSON, failure.body()
         if status == 405:
-            headers = [*headers, (b"allow", _METHODS[scope["path"]].encode())]
+            headers = [*headers, (b"allow", ", ".join(_METHODS[scope["path"]]).encode())]
         headers = [*headers, (b"content-length", str(len(body)).encode())] if body else headers
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send(
@@ -125,12 +125,12 @@ class Collector:
         project = self._project(headers, scope["query_string"])
         zipped = check_headers(headers)
         body = await receive_body(receive, self._body_timeout_s, self.budget)
-        if zipped:
-            body = gunzip(body)
+        request = parse(gunzip(body) if zipped else body)
+        del body  # the request's own views of it go when its rows are made
         peer = scope["client"][0] if scope.get("client") else None
         country = self._country(self._proxies.client_address(peer, _forwarded_for(scope)))
         agent = classify(headers.get(b"user-agent", b"").decode("latin-1"))
-        return await self._intake.take(body, project, country, agent)
+        return await self._intake.take(request, project, country, agent)
 
     def _project(self, headers: dict[bytes, bytes], query: bytes) -> Project:
         key = headers.get(b"x-write-key", b"").decode("latin-1")

@@ -12,7 +12,7 @@ from typing import Final
 from events import batch
 from serving.ingest.budget import Budget
 from serving.ingest.producer import Broker, Outgoing
-from serving.ingest.rows import Part, Row, columns
+from serving.ingest.rows import ROW_BYTES, Part, Row, columns
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +53,11 @@ class Buffers:
             sum(len(part.rows) for part in parts.values()), sum(p.bytes for p in parts.values())
         )
         return [self._append(project, partition, part) for partition, part in parts.items()]
+
+    def check(self, events: int) -> None:
+        """Whether so many events may come. Raises `RequestError` `buffer_full`."""
+        self._budget.take(events, events * ROW_BYTES)
+        self._budget.give(events, events * ROW_BYTES)
 
     async def drain(self) -> None:
         """Send all that waits and return when every message is acknowledged or has failed."""

@@ -50,9 +50,13 @@ class Intake:
         self._clock = clock
         self._under_way: dict[str, asyncio.Future[bytes | RequestError]] = {}
 
-    async def take(self, body: bytes, project: Project, country: str, agent: Agent) -> bytes:
-        """The reply's JSON, when the broker has all accepted events. Raises `RequestError`."""
-        request = parse(body)
+    async def take(
+        self, request: schema.Request, project: Project, country: str, agent: Agent
+    ) -> bytes:
+        """The reply's JSON, when the broker has all accepted events. Raises `RequestError`.
+
+        Empties the request as soon as its rows are made: it may wait long for the broker.
+        """
         sender = Sender(self._clock(), country, agent)
         if request.batch_id is None:
             return (await self._store(request, project, sender))[0]
@@ -91,9 +95,12 @@ class Intake:
         partitions = self._broker.partitions()
         if not partitions:
             raise RequestError("broker_unavailable")
+        self._buffers.check(len(request.events))  # before the work, not only after
         rows = make_rows(request, project, sender, partitions)
+        request.events.clear()
         if rows.parts:
             messages = self._buffers.add(project.name, rows.parts)
+            rows.parts.clear()
             # All of them are waited for, so that a retry never overtakes its first try.
             delivered = [await asyncio.shield(message) for message in messages]
             if not all(delivered):

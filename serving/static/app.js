@@ -3,12 +3,18 @@
 import { Chart, METRICS } from "./chart.js";
 import { clock, clockSeconds, country, integer, money } from "./format.js";
 import { Live } from "./live.js";
-import { applyDelta, COUNTS, fromSnapshot, hasEvents, sameFilter } from "./state.js";
+import { applyDelta, COUNTS, fittingHours, fromSnapshot, hasEvents, sameFilter } from "./state.js";
 import { Tiles } from "./tiles.js";
 
 const KEY_NAME = "streamlens.read-key";
 const COUNTRIES_EVERY = 60_000; // ms
+const USERS_EVERY = 30_000;
 const TABLE_MINUTES = 60;
+const SPANS = [1, 6, 24]; // hours
+const SAID = { // without the seconds: they are not for reading aloud
+  connecting: "connecting", live: "live", stale: "no news from the server",
+  reconnecting: "connection lost", offline: "offline", denied: "not allowed",
+};
 
 const by = (id) => document.getElementById(id);
 const tiles = new Tiles(by("tiles"));
@@ -26,6 +32,7 @@ let state = null;
 let connection = { state: "connecting" };
 let filter = {};
 let metric = "events";
+let hours = null; // null: as many as there is data for
 let frame = 0;
 
 start();
@@ -51,13 +58,19 @@ async function start() {
   if (config.read_key ?? kept) open(config.read_key ?? kept);
   else ask("");
   setInterval(loadCountries, COUNTRIES_EVERY);
+  setInterval(loadUsers, USERS_EVERY);
 }
 
 function bind() {
-  for (const [name, title] of Object.entries(METRICS)) by("metric").add(new Option(`${title} / min`, name));
+  for (const [name, title] of Object.entries(METRICS)) by("metric").add(new Option(title, name));
   by("metric").value = metric;
   by("metric").addEventListener("change", (event) => {
     metric = event.target.value;
+    writeAddress();
+    schedule();
+  });
+  by("hours").addEventListener("change", (event) => {
+    hours = Number(event.target.value);
     writeAddress();
     schedule();
   });
@@ -66,6 +79,7 @@ function bind() {
     notice("");
     writeAddress();
     live.subscribe(filter);
+    loadUsers();
   });
   by("ask-form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -87,10 +101,11 @@ function open(withKey) {
   state = null;
   by("ask").hidden = true;
   by("dashboard").hidden = false;
-  by("country").disabled = false;
+  by("country").parentElement.hidden = false;
   notice("");
   live.start(key, filter);
   loadCountries();
+  loadUsers();
 }
 
 /** Ask for a read key, saying why the last one did not do. */
@@ -98,7 +113,7 @@ function ask(why) {
   key = null;
   session("remove");
   by("dashboard").hidden = true;
-  by("country").disabled = true;
+  by("country").parentElement.hidden = true;
   by("ask").hidden = false;
   notice(why);
   by("ask-key").focus();
@@ -135,7 +150,9 @@ function paint() {
   by("project").textContent = state.project;
   by("as-of").textContent = `As of ${clockSeconds(state.as_of)}`;
   tiles.paint(state);
-  chart.paint(state, metric);
+  const shown = hours ?? fittingHours(state, SPANS);
+  if (by("hours").value !== String(shown)) by("hours").value = String(shown);
+  chart.paint(state, metric, shown);
   paintJob();
   paintEmpty();
   if (by("details").open) paintTable();
@@ -154,9 +171,10 @@ function paintEmpty() {
   const empty = !hasEvents(state);
   by("empty").hidden = !empty;
   if (!empty) return;
-  const where = filter.country === undefined ? "" : ` from ${country(filter.country)}`;
+  const of = state.filter?.country;
+  const where = of === undefined ? "" : ` from ${country(of)}`;
   setText(by("empty-title"), `No events${where} in the last 24 hours`);
-  by("first-event").hidden = filter.country !== undefined;
+  by("first-event").hidden = of !== undefined;
   setText(by("snippet"), snippet());
 }
 
@@ -207,15 +225,18 @@ function addRow(body) {
 }
 
 function setConnection(next) {
+  const changed = next.state !== connection.state;
   connection = next;
-  if (next.state !== "live") showConnection();
-  // "live" shows with the values of the message, in paint()
+  if (next.state === "live") return; // shows with the values of the message, in paint()
+  showConnection();
+  if (changed) schedule(); // the colours change
 }
 
 function showConnection() {
   if (connection.state === "live" && state === null) return;
   document.body.dataset.state = connection.state;
   setText(by("connection-text"), connectionText());
+  setText(by("connection-said"), SAID[connection.state]);
 }
 
 function connectionText() {
@@ -240,12 +261,10 @@ function connectionText() {
 /** The countries of the last 24 hours, most events first. */
 async function loadCountries() {
   if (key === null || document.hidden) return;
-  const query = "dimensions=country&granularity=total&metrics=events&start=-24h";
   try {
-    const response = await fetch(`/v1/metrics?${query}`, { headers: { "X-Read-Key": key } });
-    if (!response.ok) return;
-    const { series } = await response.json();
-    const found = series
+    const answer = await metrics("dimensions=country&granularity=total&metrics=events&start=-24h");
+    if (answer === null) return;
+    const found = answer.series
       .map(({ dimensions, events }) => [dimensions.country, events.reduce((sum, n) => sum + (n ?? 0), 0)])
       .filter(([code]) => code !== "other")
       .sort((a, b) => b[1] - a[1]);
@@ -253,6 +272,28 @@ async function loadCountries() {
   } catch {
     // the list of a minute ago still does
   }
+}
+
+/** Users of each minute of the last hour, for the tile's line; kept for all countries together. */
+async function loadUsers() {
+  if (filter.country !== undefined) tiles.users = [];
+  if (key === null || document.hidden || filter.country !== undefined) return;
+  try {
+    const answer = await metrics("granularity=1m&metrics=unique_users&start=-65m");
+    const counts = answer?.series[0]?.unique_users;
+    if (!Array.isArray(counts) || filter.country !== undefined) return;
+    tiles.users = answer.time
+      .map((time, at) => [time, counts[at]])
+      .filter((_, at) => ["final", "revised"].includes(answer.status?.[at]));
+    schedule();
+  } catch {
+    // the line is then drawn of what this page saw
+  }
+}
+
+async function metrics(query) {
+  const response = await fetch(`/v1/metrics?${query}`, { headers: { "X-Read-Key": key } });
+  return response.ok ? response.json() : null;
 }
 
 function fillCountries(codes) {
@@ -279,13 +320,16 @@ function readAddress() {
   const query = new URLSearchParams(location.search);
   const wanted = query.get("country");
   if (wanted !== null && /^[A-Z]{2}$/.test(wanted)) filter = { country: wanted };
-  if (query.get("metric") in METRICS) metric = query.get("metric");
+  const span = Number(query.get("hours"));
+  if (SPANS.includes(span)) hours = span;
+  if (Object.hasOwn(METRICS, query.get("metric") ?? "")) metric = query.get("metric");
 }
 
 function writeAddress() {
   const query = new URLSearchParams(filter);
   if (metric !== "events") query.set("metric", metric);
-  history.replaceState(null, "", query.size > 0 ? `?${query}` : location.pathname);
+  if (hours !== null) query.set("hours", String(hours));
+  history.replaceState(null, "", `${query}` === "" ? location.pathname : `?${query}`);
 }
 
 function session(action, value = "") {

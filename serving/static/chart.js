@@ -1,7 +1,7 @@
-/** The 24-hour chart: uPlot with one metric, its minutes in progress dashed. */
+/** The chart of up to 24 hours: uPlot with one metric, its minutes in progress dashed. */
 
 import { clock, day, integer, money, short, shortMoney } from "./format.js";
-import { split } from "./state.js";
+import { MINUTE, split } from "./state.js";
 
 const { uPlot } = window;
 
@@ -22,13 +22,15 @@ export class Chart {
     this.root = root;
     this.readout = readout;
     this.metric = "events";
+    this.hours = 24;
+    this.from = 0; // where in the state the drawn part begins
     this.state = null;
     this.plot = null;
     this.zoomed = false;
     this.described = "";
-    this.colours = readColours();
+    this.colours = readColours(root);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      this.colours = readColours();
+      this.colours = readColours(root);
       if (this.plot !== null) this.plot.redraw(true, true);
     });
     new ResizeObserver(() => {
@@ -36,12 +38,16 @@ export class Chart {
     }).observe(root);
   }
 
-  /** Draw a metric of a state. A zoom stays as it is. */
-  paint(state, metric) {
+  /** Draw the last hours of a metric of a state. A zoom stays as it is, until the hours change. */
+  paint(state, metric, hours) {
+    if (hours !== this.hours) this.zoomed = false;
     this.state = state;
     this.metric = metric;
+    this.hours = hours;
+    this.from = Math.max(0, state.time.length - 1 - (hours * 3600) / MINUTE);
+    this.colours = readColours(this.root); // they also say whether the values are current
     const { complete, progress } = split(state, state[metric]);
-    const data = [state.time, complete, progress];
+    const data = [state.time, complete, progress].map((column) => column.slice(this.from));
     if (this.plot === null) {
       this.plot = new uPlot(this.options(), data, this.root);
     } else if (this.zoomed) {
@@ -68,13 +74,24 @@ export class Chart {
     return {
       ...size(this.root),
       legend: { show: false },
-      padding: [8, 6, 0, 0],
-      cursor: { y: false, points: { size: 7, width: 2, fill: () => this.colours.panel, stroke }, drag: { x: true, y: false } },
+      padding: [8, 18, 0, 0],
+      cursor: {
+        y: false,
+        points: { size: 7, width: 2, fill: () => this.colours.panel, stroke },
+        drag: { x: true, y: false },
+      },
       scales: { x: { time: true }, y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
       axes: [
-        { ...axis, size: 28, gap: 6, space: 64, incrs: MINUTES, values: (_plot, at) => at.map(hour), grid: { show: false },
-          ticks: { show: true, size: 4, stroke: () => this.colours.line, width: 1 } },
-        { ...axis, size: 54, gap: 8, space: 44, values: (_plot, at) => at.map((value) => this.brief(value)) },
+        {
+          ...axis, size: 28, gap: 6, space: 64, incrs: MINUTES,
+          values: (_plot, at) => at.map(hour),
+          grid: { show: false },
+          ticks: { show: true, size: 4, stroke: () => this.colours.line, width: 1 },
+        },
+        {
+          ...axis, size: 54, gap: 8, space: 44,
+          values: (_plot, at) => at.map((value) => this.brief(value)),
+        },
       ],
       series: [
         {},
@@ -98,6 +115,7 @@ export class Chart {
     const { state, plot } = this;
     let at = plot.cursor.idx;
     if (at === null || at === undefined || plot.cursor.left < 0) at = lastIndex(plot.data[1]);
+    if (at >= 0) at += this.from;
     if (at < 0 || at >= state.time.length) {
       this.readout.replaceChildren();
       return;
@@ -115,13 +133,16 @@ export class Chart {
     const { state, metric } = this;
     const values = this.plot.data[1].filter((value) => value !== null);
     const until = state.time.at(-1);
-    const key = `${metric} ${until} ${JSON.stringify(state.filter)}`;
+    const key = `${metric} ${this.hours} ${until} ${JSON.stringify(state.filter)}`;
     if (key === this.described) return;
     this.described = key;
-    const text = values.length === 0
-      ? "no data"
-      : `${this.full(values.at(-1))} in the last complete minute, at most ${this.full(values.reduce((a, b) => Math.max(a, b)))}`;
-    this.root.setAttribute("aria-label", `${METRICS[metric]} per minute over the last 24 hours: ${text}.`);
+    const span = this.hours === 1 ? "last hour" : `last ${this.hours} hours`;
+    let text = "no data";
+    if (values.length > 0) {
+      const highest = this.full(values.reduce((a, b) => Math.max(a, b)));
+      text = `${this.full(values.at(-1))} in the last complete minute, at most ${highest}`;
+    }
+    this.root.setAttribute("aria-label", `${METRICS[metric]} per minute, ${span}: ${text}.`);
   }
 
   brief(value) {
@@ -148,8 +169,8 @@ function lastIndex(values) {
   return at;
 }
 
-function readColours() {
-  const style = getComputedStyle(document.documentElement);
+function readColours(root) {
+  const style = getComputedStyle(root);
   const names = ["accent", "muted", "grid", "line", "wash", "panel"];
   return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }

@@ -16,7 +16,8 @@ export function fromSnapshot(message) {
 
 /**
  * The state after a `delta` message: known minutes replaced, new ones put in their place, minutes
- * nobody spoke of filled in as "none", and what is more than 24 hours older than the last dropped.
+ * nobody spoke of filled in as "none" up to the server's time, and what is more than 24 hours older
+ * than the last dropped.
  */
 export function applyDelta(state, message) {
   const next = { ...heading(message), time: [...state.time], status: [...state.status] };
@@ -26,6 +27,8 @@ export function applyDelta(state, message) {
     next.status[at] = message.status[from];
     for (const name of COUNTS) next[name][at] = message[name][from];
   }
+  const current = Math.floor(next.as_of / MINUTE) * MINUTE;
+  if (next.time.length > 0 && next.time.at(-1) < current) place(next, current);
   return dropOld(next);
 }
 
@@ -37,6 +40,14 @@ export function sameFilter(a, b) {
 
 /** Whether any minute has an event. */
 export const hasEvents = (state) => state.events.some((count) => count > 0);
+
+/** The shorter of the spans (hours, ascending) that shows all there is; else the longest. */
+export function fittingHours(state, spans) {
+  const first = firstKnown(state);
+  if (first === state.time.length) return spans.at(-1);
+  const age = state.time.at(-1) - state.time[first];
+  return spans.find((hours) => age <= hours * 3600) ?? spans.at(-1);
+}
 
 /** Index of the first minute with data; the length when there is none. */
 export function firstKnown(state) {

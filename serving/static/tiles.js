@@ -15,7 +15,8 @@ export class Tiles {
     this.events = tile(root, "Events per second", "now");
     this.revenue = tile(root, "Revenue", "last hour");
     this.errors = tile(root, "Error rate", "last 5 minutes");
-    this.samples = []; // [time, active users]: the server keeps no history of them
+    this.users = []; // [time, users of that minute], when the server has them
+    this.samples = []; // else [time, active users], as seen by this page
     this.samplesOf = "";
   }
 
@@ -26,6 +27,7 @@ export class Tiles {
       this.samplesOf = of;
       this.samples = restore(of);
     }
+    if (state.now.active_users === null) return;
     const time = Math.floor(state.as_of / 5) * 5;
     const last = this.samples.at(-1);
     if (last !== undefined && last[0] === time) last[1] = state.now.active_users;
@@ -39,9 +41,8 @@ export class Tiles {
     const error = now.active_users_error;
     this.active.value.data = integer(now.active_users);
     this.active.small.textContent = error >= 0.5 ? `± ${integer(Math.ceil(error))}` : "";
-    this.active.root.title = error > 0
-      ? `Estimated: ${integer(now.active_users)} ± ${rate(error)} (one standard error). The line begins when this page was opened.`
-      : "Counted exactly. The line begins when this page was opened.";
+    const history = this.users.length > 1;
+    this.active.root.title = explain(now, history);
     this.events.value.data = rate(now.events_per_second);
     this.revenue.value.data = money(now.revenue_per_hour, state.currency);
     this.errors.value.data = percent(now.error_rate);
@@ -51,12 +52,30 @@ export class Tiles {
     const shares = perMinute
       .filter(([, count]) => count > 0)
       .map(([time, count]) => [time, (errors.get(time) ?? 0) / count]);
-    const end = perMinute.at(-1)?.[0] ?? state.as_of;
-    line(this.active, this.samples, this.samples[0][0], this.samples.at(-1)[0]);
+    // The line ends at the edge, unless what is newest is older than a few minutes.
+    const last = state.time.at(-1) ?? state.as_of;
+    const end = Math.max(perMinute.at(-1)?.[0] ?? 0, last - 5 * MINUTE);
+    if (history) {
+      const newest = Math.max(this.users.at(-1)[0], last - 5 * MINUTE);
+      line(this.active, this.users, newest - HOUR + MINUTE, newest);
+    } else {
+      line(this.active, this.samples, this.samples[0]?.[0] ?? 0, this.samples.at(-1)?.[0] ?? 0);
+    }
     line(this.events, perMinute, end - HOUR + MINUTE, end);
     line(this.revenue, lastHour(state, state.revenue), end - HOUR + MINUTE, end);
     line(this.errors, shares, end - HOUR + MINUTE, end);
   }
+}
+
+/** The tooltip of the active users: how exact they are, and what the line is. */
+function explain(now, history) {
+  if (now.active_users === null) return "Not counted for this filter.";
+  const line_ = history
+    ? "The line: users of each minute of the last hour."
+    : "The line begins when this page was opened.";
+  if (!(now.active_users_error > 0)) return line_;
+  const figure = `${integer(now.active_users)} ± ${rate(now.active_users_error)}`;
+  return `Estimated: ${figure} (one standard error). ${line_}`;
 }
 
 function tile(parent, name, period) {

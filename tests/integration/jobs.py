@@ -29,11 +29,15 @@ def start_job(kafka: str, redis_url: str, logs: Path, *arguments: str) -> Python
         environment={"JDK_JAVA_OPTIONS": "-Xmx1g"},
         ready_within=120,
     )
-    # A heart that beat for the job before this one says nothing about this one.
-    with redis.Redis.from_url(redis_url) as client:
-        client.delete("sl:job:heartbeat")
+    forget_heartbeat(redis_url)
     job.start()
     return job
+
+
+def forget_heartbeat(redis_url: str) -> None:
+    """A heart that beat for the job before this one says nothing about this one."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete("sl:job:heartbeat")
 
 
 def kill_hard(job: PythonChild) -> None:

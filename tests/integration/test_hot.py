@@ -2,6 +2,7 @@
 
 import random
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def pane(
     return Pane("p", grouping, start, width, status, list(series), measures, entries)
 
 
-def dump(client: redis.Redis) -> dict[bytes, bytes]:
+def dump(client: Any) -> dict[bytes, bytes]:
     """Every key with its value, sets sorted."""
     found = {}
     for key in client.scan_iter(count=1000):
@@ -73,7 +74,7 @@ def histories(draw: st.DrawFn) -> list[Pane]:
                 part.entries = part.entries[part.entries >> np.uint32(20) < len(part.names)]
                 part.names = part.names if grouping else [""] * len(part.names)
                 held = merge([held, part])
-                series = [(name,) if grouping else () for name in held.names]
+                series: list[tuple[str, ...]] = [(name,) if grouping else () for name in held.names]
                 status = (PARTIAL, FINAL, REVISED, REVISED)[step]
                 panes.append(
                     Pane("p", grouping, start, MINUTE, status, series, held.measures, held.entries)
@@ -127,6 +128,30 @@ def test_completeness(client: redis.Redis) -> None:
     assert found == [NONE, REVISED, FINAL, PARTIAL]
 
 
+def test_a_refresh_after_the_watermark_without_new_rows_is_no_revision(
+    client: redis.Redis,
+) -> None:
+    store = HotStore(client)
+    for order in ((FINAL, REVISED), (REVISED, FINAL)):
+        client.flushall()
+        for status in order:
+            store.write([pane({(): 5}, status=status)])
+        assert store.status("p", NOON, NOON + 60).tolist() == [FINAL]
+
+
+def test_series_with_sketches_are_capped(client: redis.Redis) -> None:
+    store = HotStore(client, max_sketched=1)
+    for value in ("a", "b"):
+        store.write(
+            [pane({(value,): 1}, grouping=("category",), status=FINAL, users=("ann",))],
+        )
+    users = [
+        store.unique_users("p", ("category",), (value,), NOON, NOON + 3600).users
+        for value in ("a", "b")
+    ]
+    assert users == [1, 0]
+
+
 def test_values_may_hold_anything(client: redis.Redis) -> None:
     store = HotStore(client)
     odd = [("a,b", "x:y"), ("a", "b,x:y"), ("-", ""), ("é %2C\n", "{p}")]
@@ -166,7 +191,9 @@ def test_active_users_fall_when_nobody_comes(client: redis.Redis) -> None:
         store.write([pane({(): 1}, start=start, width=ACTIVE, users=("ann",))])
     assert store.active_users("p", (), (), NOON + 59).users == 1
     assert store.active_users("p", (), (), NOON + 240).users == 1
-    assert store.active_users("p", (), (), NOON + 300).users == 0
+    # A minute without a window yet: that of the minute before.
+    assert store.active_users("p", (), (), NOON + 359).users == 1
+    assert store.active_users("p", (), (), NOON + 360).users == 0
 
 
 def test_pulse_and_heartbeat(client: redis.Redis) -> None:
@@ -178,7 +205,7 @@ def test_pulse_and_heartbeat(client: redis.Redis) -> None:
     assert store.last_beat() == 1234
 
 
-def test_every_key_expires_and_changes_are_announced(client: redis.Redis) -> None:
+def test_every_key_expires_and_changes_are_announced(client: Any) -> None:
     store = HotStore(client)
     with client.pubsub() as listening:
         listening.subscribe(layout.channel("p"))
@@ -189,7 +216,7 @@ def test_every_key_expires_and_changes_are_announced(client: redis.Redis) -> Non
     assert message is not None
     assert message["data"] == b'{"minutes":[%d]}' % NOON
     keys = list(client.scan_iter())
-    assert len(keys) == 7
+    assert len(keys) == 9
     assert all(client.ttl(key) > 0 for key in keys)
 
 

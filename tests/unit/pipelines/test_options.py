@@ -46,10 +46,10 @@ def _all(*arguments: str) -> dict[str, Any]:
 def test_flink_gets_what_this_job_needs_unless_told_otherwise() -> None:
     given = _all("--runner=FlinkRunner")
     assert given["finish_bundle_before_checkpointing"] is True
-    assert given["max_bundle_time_millis"] == "200"
+    assert given["max_bundle_time_mills"] == "200"
     assert given["streaming"] is True
-    own = _all("--runner=FlinkRunner", "--max_bundle_time_millis=50")
-    assert own["max_bundle_time_millis"] == "50"
+    own = _all("--runner=FlinkRunner", "--max_bundle_time_mills=50")
+    assert own["max_bundle_time_mills"] == "50"
 
 
 def test_files_make_a_bounded_job() -> None:

@@ -1,6 +1,7 @@
 """Doubles of the collector's two neighbours, with the same interfaces and no network."""
 
 import asyncio
+from typing import Any
 
 from events import batch
 from serving.ingest.producer import Delivered, Outgoing
@@ -44,7 +45,7 @@ class MemoryBroker:
     async def stop(self) -> None:
         self.stopped = True
 
-    def rows(self) -> list[dict[str, object]]:
+    def rows(self) -> list[dict[str, Any]]:
         """Every row of every message, decoded."""
         return [
             row

@@ -1,0 +1,257 @@
+"""The service as `make run` starts it, over a real Valkey: queries, live push, and its limits."""
+
+import json
+import socket
+import struct
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import redis
+import websocket
+
+from deploy.children import PythonChild, answers_ready
+from deploy.ports import HOST, free_port
+from deploy.services import ValkeyServer
+from events import sketch
+from stores.hot import HotStore
+from stores.pane import ACTIVE, FINAL, MEASURES, MINUTE, PARTIAL, PULSE, Grouping, Pane
+from tests.integration.waiting import wait_for
+
+pytestmark = pytest.mark.integration
+
+KEY = "demo-read-key"
+REFRESH = 0.4
+
+
+class Service:
+    """The running service."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.address = f"http://{HOST}:{port}"
+
+    def get(self, path: str, key: str | None = KEY) -> tuple[int, Any]:
+        """Status and JSON."""
+        headers = {} if key is None else {"X-Read-Key": key}
+        try:
+            request = urllib.request.Request(self.address + path, headers=headers)
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    def socket(self, **options: Any) -> websocket.WebSocket:
+        """An open WebSocket, without an Origin as non-browsers have none."""
+        options = {"suppress_origin": True} | options
+        address = f"ws://{HOST}:{self.port}/v1/live"
+        return websocket.create_connection(address, timeout=10, **options)
+
+    def live(self, filters: dict[str, str] | None = None) -> websocket.WebSocket:
+        """A subscribed one."""
+        opened = self.socket()
+        opened.send(json.dumps({"type": "subscribe", "key": KEY, "filter": filters or {}}))
+        return opened
+
+
+@pytest.fixture(scope="module")
+def service(valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    port = free_port()
+    arguments = ["serving.app", "--port", str(port), "--redis_url", valkey.address]
+    arguments += ["--refresh_seconds", str(REFRESH), "--allowed_origins", "https://shop.example"]
+    log = tmp_path_factory.mktemp("service") / "service.log"
+    with PythonChild(
+        "service",
+        arguments,
+        answers_ready(port),
+        log_path=Path(log),
+        environment={},
+        ready_within=60,
+    ):
+        yield Service(port)
+
+
+def pane(
+    start: int,
+    series: dict[tuple[str, ...], int],
+    *,
+    grouping: Grouping = (),
+    width: int = MINUTE,
+    status: int = PARTIAL,
+    users: tuple[str, ...] = (),
+) -> Pane:
+    measures = np.zeros((len(series), len(MEASURES)), np.int64)
+    measures[:, 0] = measures[:, 1] = list(series.values())
+    measures[:, 6] = measures[:, 0] * 1_500_000
+    hashes = np.array([sketch.user_hash(user) for user in users], np.uint64)
+    return Pane(
+        "demo", grouping, start, width, status, list(series), measures, sketch.from_hashes(hashes)
+    )
+
+
+def minute() -> int:
+    return int(time.time()) // 60 * 60
+
+
+def message(opened: websocket.WebSocket) -> dict[str, Any]:
+    received: dict[str, Any] = json.loads(opened.recv())
+    return received
+
+
+def closing(opened: websocket.WebSocket) -> int:
+    """The code of the close frame that comes, whatever comes before it."""
+    while True:
+        kind, data = opened.recv_data()
+        if kind == websocket.ABNF.OPCODE_CLOSE:
+            opened.shutdown()
+            return int(struct.unpack("!H", data[:2])[0])
+
+
+def test_a_query_reads_what_was_written(service: Service, client: redis.Redis) -> None:
+    now = minute()
+    HotStore(client).write(
+        [
+            pane(now - 60, {(): 9}, status=FINAL, users=("ann", "bob")),
+            pane(now, {(): 4}, users=("bob", "eve")),
+            pane(now - 60, {("DE",): 6, ("US",): 2}, grouping=("country",), status=FINAL),
+        ]
+    )
+    status, reply = service.get("/v1/metrics?start=-1m&metrics=events,revenue,unique_users")
+    assert status == 200
+    assert reply["time"][-2:] == [now - 60, now]
+    assert reply["series"][0]["events"][-2:] == [9, 4]
+    assert reply["series"][0]["revenue"][-2:] == [13.5, 6.0]
+    assert reply["series"][0]["unique_users"][-2:] == [2, 2]
+    assert reply["status"][-2:] == ["final", "partial"]
+    _, total = service.get("/v1/metrics?metrics=unique_users&granularity=total")
+    assert total["series"][0]["unique_users"] == [3]
+    _, split = service.get("/v1/metrics?dimensions=country&granularity=total")
+    shown = {s["dimensions"]["country"]: s["events"][0] for s in split["series"]}
+    assert shown == {"DE": 6, "US": 2, "other": 5}
+    assert service.get("/v1/metrics", key=None)[1]["error"]["code"] == "read_key_missing"
+
+
+def test_a_snapshot_and_then_what_changed(service: Service, client: redis.Redis) -> None:
+    store = HotStore(client)
+    store.write([pane(minute(), {(): 5})])
+    opened = service.live()
+    snapshot = message(opened)
+    assert snapshot["type"] == "snapshot"
+    assert sum(snapshot["events"]) == 5
+    assert len(snapshot["time"]) == 1_440
+    written = time.monotonic()
+    store.write([pane(minute(), {(): 8})])
+    while not (delta := message(opened))["time"]:
+        assert delta["seq"] > snapshot["seq"]
+    assert time.monotonic() - written < 5
+    assert (delta["type"], delta["events"], delta["status"]) == ("delta", [8], ["partial"])
+    opened.close()
+
+
+def test_two_filters_have_two_feeds_and_a_socket_may_change(
+    service: Service, client: redis.Redis
+) -> None:
+    HotStore(client).write(
+        [
+            pane(minute(), {(): 9}),
+            pane(minute(), {("DE",): 6, ("US",): 3}, grouping=("country",)),
+        ]
+    )
+    german, american = service.live({"country": "DE"}), service.live({"country": "US"})
+    assert sum(message(german)["events"]) == 6
+    assert sum(message(american)["events"]) == 3
+    german.send(json.dumps({"type": "subscribe", "key": KEY, "filter": {"country": "US"}}))
+
+    def changed() -> bool:
+        received = message(german)
+        return (received["type"], received["filter"]) == ("snapshot", {"country": "US"})
+
+    assert wait_for("snapshot of the new filter", changed, 10)
+    german.close()
+    american.close()
+
+
+def test_what_is_now_goes_on_when_no_event_comes(service: Service, client: redis.Redis) -> None:
+    store, now = HotStore(client), int(time.time())
+    ten = now // PULSE * PULSE - PULSE
+    store.write([pane(at, {(): 90}, width=PULSE) for at in range(ten - 20, ten + 1, PULSE)])
+    store.write([pane(now // 60 * 60 - 240, {(): 1}, width=ACTIVE, users=("ann", "bob"))])
+    store.beat(now)
+    opened = service.live()
+    first = message(opened)
+    assert first["now"]["active_users"] == 2
+    assert first["now"]["events_per_second"] > 0
+    assert first["job"] == {"alive": True, "last_beat": now}
+    client.flushall()  # as when all has expired, sooner than by waiting for it
+    wait_for("zero", lambda: message(opened)["now"]["active_users"] == 0, 10)
+    later = message(opened)
+    assert later["now"]["events_per_second"] == 0
+    assert later["job"]["alive"] is False
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('{"type":"subscribe","key":"wrong"}', "read_key_unknown"),
+        ('{"type":"subscribe"}', "read_key_missing"),
+        (
+            '{"type":"subscribe","key":"demo-read-key","filter":{"city":"Bonn"}}',
+            "parameter_invalid",
+        ),
+        ('{"type":"subscribe","key":"demo-read-key","filter":"US"}', "parameter_invalid"),
+        ('["subscribe"]', "parameter_invalid"),
+        ("not JSON", "parameter_invalid"),
+    ],
+)
+def test_a_bad_subscription_is_told_and_closed(service: Service, text: str, code: str) -> None:
+    opened = service.socket()
+    opened.send(text)
+    said = message(opened)
+    assert (said["type"], said["code"]) == ("error", code)
+    assert closing(opened) == 1008
+
+
+def test_a_message_over_the_limit_closes(service: Service) -> None:
+    opened = service.socket()
+    opened.send("x" * 5_000)
+    assert closing(opened) == 1009
+
+
+def test_pages_of_other_sites_are_refused_unless_allowed(service: Service) -> None:
+    stranger = service.socket(suppress_origin=False, origin="https://evil.example")
+    assert closing(stranger) == 1008
+    for origin in (service.address, "https://shop.example"):
+        opened = service.socket(suppress_origin=False, origin=origin)
+        opened.send(json.dumps({"type": "subscribe", "key": KEY}))
+        assert message(opened)["type"] == "snapshot"
+        opened.close()
+
+
+def test_one_that_does_not_read_holds_up_nobody(service: Service, client: redis.Redis) -> None:
+    store = HotStore(client)
+    slow = service.socket(sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)])
+    for _ in range(20):  # every snapshot is some 60 KB that nobody takes
+        slow.send(json.dumps({"type": "subscribe", "key": KEY}))
+    opened = service.live()
+    message(opened)
+    for rows in range(1, 4):
+        written = time.monotonic()
+        store.write([pane(minute(), {(): rows})])
+        while not message(opened)["time"]:
+            continue
+        assert time.monotonic() - written < 5
+    opened.close()
+    slow.shutdown()
+
+
+def test_a_plain_request_to_the_socket_address_is_refused(service: Service) -> None:
+    status, reply = service.get("/v1/live")
+    assert status in (400, 404)
+    assert set(reply["error"]) == {"code", "message"}
