@@ -11,11 +11,13 @@ if __name__ == "__main__":
 import argparse
 import json
 import logging
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -31,7 +33,7 @@ from werkzeug.exceptions import HTTPException
 from serving import metrics, query
 from serving.ingest.errors import RequestError
 from serving.projects import DEMO, Project, Projects, ProjectsError
-from serving.push import Hub, Overrun, Subscriber, error_message
+from serving.push import Hub, Leaving, Overrun, Subscriber, error_message
 from serving.wire import PING_SECONDS, Wire, text_frame
 from stores.hot import HotStore
 
@@ -93,7 +95,7 @@ def create_app(settings: Settings, client: Any, projects: Projects) -> flask.Fla
     }
     app.json.sort_keys = False  # type: ignore[attr-defined]
     store = HotStore(client)
-    hub = Hub(store, client, settings.refresh_seconds)
+    hub = app.extensions["live"] = Hub(store, client, settings.refresh_seconds)
     origins = {origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()}
 
     def reader(key: str | None) -> Project:
@@ -167,6 +169,8 @@ def create_app(settings: Settings, client: Any, projects: Projects) -> flask.Fla
             said = json.loads(error.body())["error"]
             wire.send(text_frame(error_message(said["code"], said["message"])))
             socket.close(1008, error.code)
+        except Leaving:
+            socket.close(1001, "the server restarts")
         except Overrun:
             socket.close(1013, "reads too slowly")
         finally:
@@ -253,7 +257,21 @@ class Server(BaseApplication):
         client = redis.Redis.from_url(
             self._settings.redis_url, socket_timeout=10, socket_connect_timeout=5
         )
-        return create_app(self._settings, client, self._projects)
+        app = create_app(self._settings, client, self._projects)
+        _at_stop(app.extensions["live"].stop)
+        return app
+
+
+def _at_stop(let_go: Callable[[], None]) -> None:
+    """At SIGTERM close the sockets first, so that gunicorn has none to wait for."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        let_go()
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -43,6 +43,10 @@ class Overrun(Exception):
     """The socket did not read for too long."""
 
 
+class Leaving(Exception):
+    """This process is about to stop."""
+
+
 class Subscriber:
     """One socket's bounded queue of frames."""
 
@@ -51,6 +55,7 @@ class Subscriber:
         self._messages: deque[bytes] = deque()
         self.arrived = Event()
         self._overruns = 0
+        self._leaving = False
         self.fresh = True  # wants a snapshot next
 
     def put(self, message: bytes, snapshot: Callable[[], bytes]) -> None:
@@ -66,8 +71,15 @@ class Subscriber:
         """No more messages."""
         self._feed.remove(self)
 
+    def stop(self) -> None:
+        """Nothing more will come."""
+        self._leaving = True
+        self.arrived.set()
+
     def take(self) -> bytes | None:
-        """The next frame, or None when there is none yet. Raises Overrun."""
+        """The next frame, or None when there is none yet. Raises Overrun or Leaving."""
+        if self._leaving:
+            raise Leaving
         if self._overruns > 1:
             raise Overrun
         if not self._messages:
@@ -75,86 +87,6 @@ class Subscriber:
             self.arrived.clear()
             return None
         return self._messages.popleft()
-
-
-class View:
-    """What one feed shows: the last 24 hours of one project and filter, read again as needed."""
-
-    def __init__(self, store: HotStore, project: Project, filters: Filter) -> None:
-        self._store = store
-        self._project = project
-        self._filters = filters
-        self._grouping = tuple(d for d in DIMENSIONS if d in dict(filters))
-        self._values = tuple(dict(filters)[d] for d in self._grouping)
-        self._start = 0
-        self._rows: Ints = np.zeros((0, len(MEASURES)), np.int64)
-        self._status: NDArray[np.uint8] = np.zeros(0, np.uint8)
-        self._seq = 0
-
-    def read(self, now: float) -> bytes:
-        """Read the store; the delta since the last read. Raises redis.RedisError."""
-        end = int(now) // MINUTE * MINUTE + 2 * MINUTE  # clients may be a minute ahead
-        start = end - DAY_MINUTES * MINUTE
-        name = self._project.name
-        rows = self._store.series(name, self._grouping, self._values, start, end)
-        status = self._store.status(name, start, end)
-        shift = min(DAY_MINUTES, (start - self._start) // MINUTE)
-        old_rows, old_status = np.zeros_like(rows), np.zeros_like(status)
-        if len(self._rows):
-            old_rows[: DAY_MINUTES - shift] = self._rows[shift:]
-            old_status[: DAY_MINUTES - shift] = self._status[shift:]
-        changed = np.flatnonzero((rows != old_rows).any(axis=1) | (status != old_status))
-        self._start, self._rows, self._status = start, rows, status
-        self._seq += 1
-        self._now = self._live(now)
-        self._as_of = now
-        self._beat = self._store.last_beat()
-        return self._encode("delta", changed)
-
-    def snapshot(self) -> bytes:
-        """All minutes as of the last read."""
-        return self._encode("snapshot", np.arange(len(self._rows)))
-
-    def _live(self, now: float) -> dict[str, float | None]:
-        store, name, rows = self._store, self._project.name, self._rows
-        last = len(rows) - 2  # the minute in progress
-        five, hour = rows[last - 4 : last + 1], rows[last - 59 : last + 1]
-        events = int(events_of(five).sum())
-        active = None
-        if self._grouping in SKETCHED:
-            active = store.active_users(name, self._grouping, self._values, now)
-            end = int(now - PULSE_DELAY) // PULSE * PULSE
-            pulse = store.pulse(name, self._grouping, self._values, end - PULSES * PULSE, end)
-            per_second = float(events_of(pulse).sum()) / (PULSES * PULSE)
-        else:
-            per_second = float(events_of(rows[last - 1 : last + 1]).sum()) / (60 + now % 60)
-        return {
-            "active_users": None if active is None else active.users,
-            "active_users_error": None if active is None else round(active.error, 1),
-            "events_per_second": round(per_second, 2),
-            "revenue_per_hour": int(hour[:, _COLUMN["revenue_micros"]].sum()) / 1_000_000,
-            "error_rate": rate(int(five[:, _COLUMN["errors"]].sum()), events),
-        }
-
-    def _encode(self, kind: str, which: NDArray[np.intp]) -> bytes:
-        rows = self._rows[which]
-        message: dict[str, Any] = {
-            "type": kind,
-            "seq": self._seq,
-            "project": self._project.name,
-            "currency": self._project.currency,
-            "filter": dict(self._filters),
-            "as_of": self._as_of,
-            "job": {"alive": self._beat is not None, "last_beat": self._beat},
-            "time": (self._start + which * MINUTE).tolist(),
-            "events": events_of(rows).tolist(),
-            "revenue": [m / 1_000_000 for m in rows[:, _COLUMN["revenue_micros"]].tolist()],
-            "status": [STATUS_NAMES[s] for s in self._status[which].tolist()],
-            "now": self._now,
-        }
-        for name in _SHOWN:
-            message[name] = rows[:, _COLUMN[name]].tolist()
-        return msgspec.json.encode(message)
 
 
 class Feed:
@@ -180,6 +112,11 @@ class Feed:
     def wanted(self) -> bool:
         """Whether any socket is left."""
         return bool(self._subscribers)
+
+    def stop(self) -> None:
+        """Let all sockets go."""
+        for subscriber in list(self._subscribers):
+            subscriber.stop()
 
     def run(self) -> None:
         """Read and hand out until nobody is left."""
@@ -254,6 +191,11 @@ class Hub:
             subscriber = Subscriber(feed)
             feed.add(subscriber)
         return subscriber
+
+    def stop(self) -> None:
+        """Let all sockets go; the caller takes no new ones."""
+        for feed in list(self._feeds.values()):
+            feed.stop()
 
     def _serve(self, key: tuple[str, Filter], feed: Feed) -> None:
         try:

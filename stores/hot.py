@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from events import sketch
 from stores import layout
+from stores.hot_scripts import UNION, WRITE
 from stores.layout import DAY, HOUR, RECORD
 from stores.pane import ACTIVE, FINAL, MEASURES, MINUTE, PULSE, SKETCHED, Grouping, Pane
 
@@ -30,59 +31,6 @@ SKETCHES_PER_CALL: Final = 60  # 740 KB
 MAX_SERIES_PER_DAY: Final = 2_000  # per project, width and grouping set; the rest is `other`
 # Of those, how many have sketches: 12 KB each, a dimension's 26 hours and 10 windows.
 MAX_SKETCHED_PER_DAY: Final = 500
-
-# KEYS: members, completeness (or "" when the pane is not the total's minutes).
-# ARGV: prefix, suffix, offset, expire at, most series, status, slot, then values and record, …
-_WRITE: Final = """
-local written, grown, same = 0, false, false
-for i = 8, #ARGV, 2 do
-  local key = ARGV[1] .. ARGV[i] .. ARGV[2]
-  local held = redis.call('GETRANGE', key, ARGV[3], ARGV[3] + 3)
-  local old = #held == 4 and struct.unpack('<I4', held) or 0
-  local new = struct.unpack('<I4', ARGV[i + 1])
-  if new > old then
-    local admitted = old > 0 or redis.call('SISMEMBER', KEYS[1], ARGV[i]) == 1
-    if not admitted and redis.call('SCARD', KEYS[1]) < tonumber(ARGV[5]) then
-      redis.call('SADD', KEYS[1], ARGV[i])
-      redis.call('EXPIREAT', KEYS[1], ARGV[4])
-      admitted = true
-    end
-    if admitted then
-      redis.call('SETRANGE', key, ARGV[3], ARGV[i + 1])
-      if old == 0 then redis.call('EXPIREAT', key, ARGV[4]) end
-      written = written + 1
-      grown = true
-    end
-  elseif new == old then
-    same = true
-  end
-end
-if #KEYS == 2 and (grown or same) then
-  local state = tonumber(ARGV[6])
-  local held = redis.call('GETRANGE', KEYS[2], ARGV[7], ARGV[7])
-  local rank = {[0] = 0, 1, 3, 2}  -- of none, partial, final, revised among equal counts
-  if grown or #held == 0 or rank[string.byte(held)] < rank[state] then
-    redis.call('SETRANGE', KEYS[2], ARGV[7], string.char(state))
-    redis.call('EXPIREAT', KEYS[2], ARGV[4])
-  end
-end
-return written
-"""
-
-# KEYS: one sketch, a scratch key, which series have sketches. ARGV: its HyperLogLog value, expire
-# at, the series, most series, when the set expires.
-_UNION: Final = """
-if redis.call('SISMEMBER', KEYS[3], ARGV[3]) == 0 then
-  if redis.call('SCARD', KEYS[3]) >= tonumber(ARGV[4]) then return 0 end
-  redis.call('SADD', KEYS[3], ARGV[3])
-  redis.call('EXPIREAT', KEYS[3], ARGV[5])
-end
-redis.call('SET', KEYS[2], ARGV[1])
-redis.call('PFMERGE', KEYS[1], KEYS[2])
-redis.call('DEL', KEYS[2])
-redis.call('EXPIREAT', KEYS[1], ARGV[2])
-return 1
-"""
 
 
 class Unique(NamedTuple):
@@ -104,8 +52,8 @@ class HotStore:
         self._redis = client
         self._max_series = max_series
         self._max_sketched = max_sketched
-        self._write = client.register_script(_WRITE)
-        self._union = client.register_script(_UNION)
+        self._write = client.register_script(WRITE)
+        self._union = client.register_script(UNION)
 
     def write(self, panes: Sequence[Pane]) -> int:
         """Write absolute values; returns how many series' records were larger than the stored.
@@ -113,11 +61,12 @@ class HotStore:
         Raises `redis.RedisError`; whatever was written by then may be written again.
         """
         calls = []
+        full = self._full([pane for pane in panes if len(pane.sketch)])
         for pane in panes:
             if pane.width != ACTIVE:
                 calls += self._record_calls(pane)
             if len(pane.sketch):
-                calls += self._sketch_calls(pane)
+                calls += self._sketch_calls(pane, full.get(_admitted(pane)))
         replies = self._run(calls)
         self._announce(panes)
         return sum(
@@ -246,7 +195,20 @@ class HotStore:
             calls.append((self._write, keys, args))
         return calls
 
-    def _sketch_calls(self, pane: Pane) -> list[tuple[Any, list[str], list[Any]]]:
+    def _full(self, panes: Iterable[Pane]) -> dict[str, set[bytes]]:
+        """Who has sketches where no more series are admitted: spares sending what is refused."""
+        keys = sorted({_admitted(pane) for pane in panes if pane.grouping})
+        if not keys:
+            return {}
+        pipe = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipe.smembers(key)
+        sets = zip(keys, pipe.execute(), strict=True)
+        return {key: names for key, names in sets if len(names) >= self._max_sketched}
+
+    def _sketch_calls(
+        self, pane: Pane, only: set[bytes] | None
+    ) -> list[tuple[Any, list[str], list[Any]]]:
         if pane.width == ACTIVE:
             prefix = layout.active_prefix(pane.project, pane.grouping)
             start, expires = pane.start, pane.start + ACTIVE + KEEP_ACTIVE
@@ -257,15 +219,13 @@ class HotStore:
             if pane.grouping and pane.status < FINAL:
                 return []  # a dimension's hour is written once a minute, not once a refresh
         scratch = f"{layout.base(pane.project)}:scratch"
-        day = pane.start // DAY
-        admitted = layout.sketched_key(pane.project, pane.width, pane.grouping, day)
-        forget = (day + 1) * DAY + KEEP
+        forget = (pane.start // DAY + 1) * DAY + KEEP
         calls = []
         parts = sketch.split(pane.sketch, len(pane.series))
         for values, entries in zip(pane.series, parts, strict=True):
-            if len(entries):
-                name = layout.values_text(values)
-                keys = [f"{prefix}{name}:{start}", scratch, admitted]
+            name = layout.values_text(values)
+            if len(entries) and (only is None or name.encode() in only):
+                keys = [f"{prefix}{name}:{start}", scratch, _admitted(pane)]
                 blob = sketch.to_blob(entries, dense=True)
                 args = [blob, expires, name, self._max_sketched, forget]
                 calls.append((self._union, keys, args))
@@ -296,6 +256,11 @@ class HotStore:
                     np.maximum(dense, sketch.registers(sketch.from_blob(blob)), out=dense)
         index = np.flatnonzero(dense).astype(np.uint32)
         return _unique((index << np.uint32(6)) | dense[index])
+
+
+def _admitted(pane: Pane) -> str:
+    day = pane.start // DAY
+    return layout.sketched_key(pane.project, pane.width, pane.grouping, day)
 
 
 def _unique(entries: sketch.Entries) -> Unique:

@@ -14,11 +14,13 @@ import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.client import HTTPConnection
 from itertools import groupby
 from pathlib import Path
+from queue import Empty, Queue
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -65,7 +67,7 @@ def visits(end: int, minutes: int, log: Path = LOG) -> list[Visit]:
                 raise ValueError(f"not a line of an access log: {line!r}")
             when = datetime.strptime(match["time"], "%d/%b/%Y:%H:%M:%S %z").timestamp()
             agent = "" if match["agent"] == "-" else match["agent"]
-            path = (match["request"].split(" ") + [""])[1][:2_000]
+            path = [*match["request"].split(" "), ""][1][:2_000]
             found.append((when, match["address"], agent, path, int(match["status"])))
     first, last = min(f[0] for f in found), max(f[0] for f in found)
     scale = minutes * 60_000 / (last - first + 1)
@@ -164,6 +166,11 @@ class Client:
             time.sleep(0.2)
         raise AssertionError("503 for 20 s")
 
+    def close(self) -> None:
+        """Let go of both connections."""
+        self._collector.close()
+        self._service.close()
+
     def metrics(self, **parameters: str | int) -> dict[str, Any]:
         """GET /v1/metrics."""
         path = "/v1/metrics?" + urlencode(parameters)
@@ -173,6 +180,33 @@ class Client:
         if response.status != 200:
             raise AssertionError(f"{response.status}: {answer}")
         return answer
+
+
+def send_twice(
+    collector: str, service: str, todo: Sequence[tuple[Visit, bytes]], senders: int = 16
+) -> int:
+    """Send every request twice, as a client does that missed the answer; events accepted.
+
+    Several senders at once, so that both copies may also be under way together. Each request goes
+    out about in its turn; the second copy right behind the first or with another sender.
+    """
+    twice: Queue[tuple[Visit, bytes]] = Queue()
+    for request in todo:
+        twice.put(request)
+        twice.put(request)
+
+    def work() -> int:
+        client, accepted = Client(collector, service), 0
+        try:
+            while True:
+                accepted += client.send(*twice.get_nowait())
+        except Empty:
+            return accepted
+        finally:
+            client.close()
+
+    with ThreadPoolExecutor(senders) as pool:
+        return sum(done.result() for done in [pool.submit(work) for _ in range(senders)])
 
 
 def differences(client: Client, expected: Truth, start: int, end: int) -> list[str]:

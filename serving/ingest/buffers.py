@@ -17,7 +17,7 @@ from serving.ingest.rows import ROW_BYTES, Part, Row, columns
 _log = logging.getLogger(__name__)
 
 # Rows of one more request (at most 1 MB of JSON) always fit a Kafka message beside this.
-MAX_BYTES: Final = 2_097_152
+MAX_BYTES: Final = 3_145_728
 
 
 class _Buffer:

@@ -28,22 +28,24 @@ def _check(stack: Stack, kill: bool) -> None:
     expected = replay.truth(visits, stack.geo)
     assert len(visits) == 10_000
     assert len(expected.users) > 1_000
-    client = replay.Client(stack.settings.collector_url, stack.settings.service_url)
+    collector, service = stack.settings.collector_url, stack.settings.service_url
     requests = list(replay.requests(visits, seed=1))
-    accepted = 0
-    for number, (who, body) in enumerate(requests):
-        if kill and number == len(requests) // 2:
-            stack.kill_job()
-        for _ in range(2):
-            count = client.send(who, body)
-        accepted += count
-    assert accepted == len(visits)
+    half = len(requests) // 2
+    accepted = replay.send_twice(collector, service, requests[:half])
+    if kill:
+        stack.kill_job()
+    accepted += replay.send_twice(collector, service, requests[half:])
+    assert accepted == 2 * len(visits)
+
+    client = replay.Client(collector, service)
+    found: list[str] = ["nothing was asked yet"]
 
     def agrees() -> bool:
-        return not replay.differences(client, expected, start, end)
+        found[:] = replay.differences(client, expected, start, end)
+        return not found
 
     try:
         wait_for("agreement", agrees, 60)
     finally:
-        found = replay.differences(client, expected, start, end)
         print(f"{len(found)} differences: {found[:10]}")
+        client.close()

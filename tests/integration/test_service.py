@@ -104,7 +104,7 @@ def message(opened: websocket.WebSocket) -> dict[str, Any]:
     return received
 
 
-def closing(opened: websocket.WebSocket) -> int:
+def closing(opened: Any) -> int:
     """The code of the close frame that comes, whatever comes before it."""
     while True:
         kind, data = opened.recv_data()
@@ -236,7 +236,7 @@ def test_pages_of_other_sites_are_refused_unless_allowed(service: Service) -> No
 
 def test_one_that_does_not_read_holds_up_nobody(service: Service, client: redis.Redis) -> None:
     store = HotStore(client)
-    slow = service.socket(sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)])
+    slow: Any = service.socket(sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)])
     for _ in range(20):  # every snapshot is some 60 KB that nobody takes
         slow.send(json.dumps({"type": "subscribe", "key": KEY}))
     opened = service.live()
@@ -249,6 +249,25 @@ def test_one_that_does_not_read_holds_up_nobody(service: Service, client: redis.
         assert time.monotonic() - written < 5
     opened.close()
     slow.shutdown()
+
+
+def test_sockets_are_let_go_when_the_service_stops(
+    valkey: ValkeyServer, tmp_path: Path, client: redis.Redis
+) -> None:
+    port = free_port()
+    arguments = ["serving.app", "--port", str(port), "--redis_url", valkey.address]
+    log = tmp_path / "service.log"
+    child = PythonChild(
+        "service", arguments, answers_ready(port), log_path=log, environment={}, ready_within=60
+    )
+    with child:
+        opened = Service(port).live()
+        assert message(opened)["type"] == "snapshot"
+        began = time.monotonic()
+        child.stop()
+        assert closing(opened) == 1001
+        assert time.monotonic() - began < 5
+    assert "Traceback" not in log.read_text()
 
 
 def test_a_plain_request_to_the_socket_address_is_refused(service: Service) -> None:

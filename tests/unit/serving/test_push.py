@@ -7,7 +7,7 @@ import gevent
 import pytest
 
 from serving.projects import DEMO
-from serving.push import QUEUE, Feed, Overrun, Subscriber, View
+from serving.push import QUEUE, Feed, Leaving, Overrun, Subscriber, View
 from stores.hot import HotStore
 from stores.pane import FINAL, PARTIAL, PULSE
 from tests.unit.serving.stores import MemoryStore
@@ -153,4 +153,14 @@ def test_one_that_is_behind_gets_a_snapshot_and_one_that_stays_behind_is_closed(
     for _ in range(2 * QUEUE + 1):
         place.put(b"delta", lambda: b"snapshot")
     with pytest.raises(Overrun):
+        place.take()
+
+
+def test_all_are_let_go_at_the_end():
+    feed = Feed(view(MemoryStore()), 1.0)
+    place = Subscriber(feed)
+    feed.add(place)
+    feed.stop()
+    assert place.arrived.is_set()
+    with pytest.raises(Leaving):
         place.take()
