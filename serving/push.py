@@ -14,29 +14,20 @@ from typing import Any, Final
 
 import gevent
 import msgspec
-import numpy as np
 import redis
 from gevent.event import Event
-from numpy.typing import NDArray
 
 from events.reasons import REQUEST_ERRORS
-from serving.metrics import events_of, rate
 from serving.projects import Project
+from serving.view import Filter, View
 from serving.wire import text_frame
 from stores import layout
 from stores.hot import HotStore
-from stores.pane import DIMENSIONS, MEASURES, MINUTE, PULSE, SKETCHED, STATUS_NAMES
+from stores.pane import DIMENSIONS
 
 _log = logging.getLogger(__name__)
 
-DAY_MINUTES: Final = 1_440
 QUEUE: Final = 4  # messages a socket may be behind
-PULSE_DELAY: Final = 5  # seconds until ten seconds are counted, on the way from client to store
-PULSES: Final = 3  # that events per second are the mean of
-_COLUMN: Final = {name: i for i, name in enumerate(MEASURES)}
-_SHOWN: Final = ("page_views", "clicks", "purchases", "errors")
-Ints = NDArray[np.int64]
-Filter = tuple[tuple[str, str], ...]
 
 
 class Overrun(Exception):

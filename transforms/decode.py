@@ -52,7 +52,7 @@ class Record(schema.Event, kw_only=True):
     """An event from a producer that is not ours: enriched there, or not at all."""
 
     project: Annotated[str, Meta(min_length=1, max_length=limits.MAX_ID_CHARS)] | None = None
-    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}$")] = "ZZ"
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")] = "ZZ"
     device: Annotated[str, Meta(min_length=1, max_length=16)] = "other"
     bot: bool = False
 

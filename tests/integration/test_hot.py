@@ -65,7 +65,8 @@ def dump(client: Any) -> dict[bytes, bytes]:
 def histories(draw: st.DrawFn) -> list[Pane]:
     """The panes of some growing windows, as a pipeline fires them."""
     panes = []
-    for start in (NOON, NOON + 60):
+    windows = ((NOON, MINUTE), (NOON + 60, MINUTE), (NOON, ACTIVE), (NOON + 10, PULSE))
+    for start, width in windows:
         for grouping in ((), ("country",)):
             held = Cube()
             for step, part in enumerate(draw(st.lists(cubes(), max_size=4))):
@@ -77,7 +78,7 @@ def histories(draw: st.DrawFn) -> list[Pane]:
                 series: list[tuple[str, ...]] = [(name,) if grouping else () for name in held.names]
                 status = (PARTIAL, FINAL, REVISED, REVISED)[step]
                 panes.append(
-                    Pane("p", grouping, start, MINUTE, status, series, held.measures, held.entries)
+                    Pane("p", grouping, start, width, status, series, held.measures, held.entries)
                 )
     return panes
 

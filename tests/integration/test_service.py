@@ -7,6 +7,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from email.message import Message
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ import pytest
 import redis
 import websocket
 
-from deploy.children import PythonChild, answers_ready
+from deploy.children import PythonChild, Ready, answers_ready
 from deploy.ports import HOST, free_port
+from deploy.process import ManagedProcess
 from deploy.services import ValkeyServer
 from events import sketch
 from stores.hot import HotStore
@@ -36,16 +39,31 @@ class Service:
         self.port = port
         self.address = f"http://{HOST}:{port}"
 
-    def get(self, path: str, key: str | None = KEY) -> tuple[int, Any]:
-        """Status and JSON."""
+    def ask(
+        self, path: str, key: str | None = KEY, method: str = "GET"
+    ) -> tuple[int, Message, bytes]:
+        """Status, headers and body."""
         headers = {} if key is None else {"X-Read-Key": key}
+        request = urllib.request.Request(self.address + path, headers=headers, method=method)
         try:
-            request = urllib.request.Request(self.address + path, headers=headers)
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, json.load(answer)
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             with error:
-                return error.code, json.load(error)
+                return error.code, error.headers, error.read()
+
+    def get(self, path: str, key: str | None = KEY) -> tuple[int, Any]:
+        """Status and JSON."""
+        status, _, body = self.ask(path, key)
+        return status, json.loads(body)
+
+    def refusal(self, path: str, key: str | None = KEY, method: str = "GET") -> tuple[int, str]:
+        """Status and code of the envelope, which has nothing else in it."""
+        status, _, body = self.ask(path, key, method)
+        envelope = json.loads(body)
+        assert set(envelope) == {"error"}
+        assert set(envelope["error"]) == {"code", "message"}
+        return status, envelope["error"]["code"]
 
     def socket(self, **options: Any) -> websocket.WebSocket:
         """An open WebSocket, without an Origin as non-browsers have none."""
@@ -70,6 +88,39 @@ def service(valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> I
         "service",
         arguments,
         answers_ready(port),
+        log_path=Path(log),
+        environment={},
+        ready_within=60,
+    ):
+        yield Service(port)
+
+
+def alive(port: int) -> Ready:
+    """GET /healthz is 200: of one that can never be ready."""
+
+    def ready(_: ManagedProcess) -> bool:
+        connection = HTTPConnection(HOST, port, timeout=1)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    return ready
+
+
+@pytest.fixture(scope="module")
+def stranded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose store is not there."""
+    port = free_port()
+    nobody = f"redis://{HOST}:{free_port()}/0"
+    log = tmp_path_factory.mktemp("stranded") / "service.log"
+    with PythonChild(
+        "stranded",
+        ["serving.app", "--port", str(port), "--redis_url", nobody, "--refresh_seconds", "0.4"],
+        alive(port),
         log_path=Path(log),
         environment={},
         ready_within=60,
@@ -206,6 +257,13 @@ def test_what_is_now_goes_on_when_no_event_comes(service: Service, client: redis
             "parameter_invalid",
         ),
         ('{"type":"subscribe","key":"demo-read-key","filter":"US"}', "parameter_invalid"),
+        (
+            '{"type":"subscribe","key":"demo-read-key","filter":{"country":"\\ud800"}}',
+            "parameter_invalid",
+        ),
+        ('{"type":"unsubscribe"}', "parameter_invalid"),
+        ("[" * 4_000, "parameter_invalid"),
+        ("", "parameter_invalid"),
         ('["subscribe"]', "parameter_invalid"),
         ("not JSON", "parameter_invalid"),
     ],
@@ -274,3 +332,117 @@ def test_a_plain_request_to_the_socket_address_is_refused(service: Service) -> N
     status, reply = service.get("/v1/live")
     assert status in (400, 404)
     assert set(reply["error"]) == {"code", "message"}
+
+
+def test_a_message_that_is_no_text_is_told_and_closed(service: Service) -> None:
+    opened = service.socket()
+    opened.send_binary(b"\xff\xfe")
+    assert message(opened)["code"] == "parameter_invalid"
+    assert closing(opened) == 1008
+
+
+def test_a_bad_second_subscription_ends_the_first(service: Service, client: redis.Redis) -> None:
+    opened = service.live()
+    assert message(opened)["type"] == "snapshot"
+    opened.send(json.dumps({"type": "subscribe", "key": "wrong"}))
+    said = wait_for("error", lambda: (m := message(opened))["type"] == "error" and m, 10)
+    assert said["code"] == "read_key_unknown"
+    assert closing(opened) == 1008
+
+
+def test_a_new_minute_comes_as_a_delta_with_its_numbers(
+    service: Service, client: redis.Redis
+) -> None:
+    at = minute() - 3_600
+    opened = service.live()
+    snapshot = message(opened)
+    assert at in snapshot["time"]
+    assert not any(snapshot["events"])
+    HotStore(client).write([pane(at, {(): 7}, status=FINAL)])
+    delta = wait_for("delta", lambda: (m := message(opened))["time"] and m, 5)
+    assert (delta["time"], delta["events"]) == ([at], [7])
+    assert (delta["revenue"], delta["status"]) == ([10.5], ["final"])
+    opened.close()
+
+
+def test_users_of_a_dimension_by_the_minute_are_unavailable(
+    service: Service, client: redis.Redis
+) -> None:
+    path = "/v1/metrics?start=-5m&metrics=events,unique_users&filter=country:DE"
+    status, reply = service.get(path)
+    assert status == 200
+    assert reply["series"][0]["unique_users"] is None
+    assert "3600-second steps" in reply["unavailable"]["unique_users"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_it_is_alive_and_ready(service: Service, path: str) -> None:
+    assert service.get(path, key=None) == (200, {"status": "ok"})
+
+
+def test_the_dashboard_learns_its_settings(service: Service) -> None:
+    status, config = service.get("/v1/config", key=None)
+    assert status == 200
+    assert config["project"] == "demo"
+    assert config["read_key"] == KEY
+    assert config["refresh_seconds"] == REFRESH
+
+
+def test_the_dashboard_is_a_page_with_a_strict_policy(service: Service) -> None:
+    status, headers, body = service.ask("/", key=None)
+    assert status == 200
+    assert headers.get_content_type() == "text/html"
+    assert b"<html" in body
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'")
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "method", "expected"),
+    [
+        ("/v1/metrics", None, "GET", (401, "read_key_missing")),
+        ("/v1/metrics", "wrong", "GET", (403, "read_key_unknown")),
+        ("/v1/metrics", "demo-write-key", "GET", (403, "read_key_unknown")),
+        ("/v1/metrics?key=wrong", None, "GET", (403, "read_key_unknown")),
+        ("/nothing", KEY, "GET", (404, "not_found")),
+        ("/static/%2e%2e/app.py", KEY, "GET", (404, "not_found")),
+        ("/v1/metrics", KEY, "DELETE", (405, "method_not_allowed")),
+        ("/v1/metrics?granularity=5m", KEY, "GET", (400, "parameter_invalid")),
+        ("/v1/metrics?limit=%C2%B2", KEY, "GET", (400, "parameter_invalid")),
+    ],
+)
+def test_refusals(
+    service: Service, path: str, key: str | None, method: str, expected: tuple[int, str]
+) -> None:
+    assert service.refusal(path, key, method) == expected
+
+
+def test_a_wrong_method_is_told_the_right_ones(service: Service) -> None:
+    _, headers, _ = service.ask("/v1/metrics", method="POST")
+    assert "GET" in headers["Allow"]
+
+
+def test_the_key_may_be_in_the_address(service: Service, client: redis.Redis) -> None:
+    assert service.get(f"/v1/metrics?start=-1m&key={KEY}", key=None)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/v1/metrics"])
+def test_without_its_store_it_says_when_to_try_again(stranded: Service, path: str) -> None:
+    assert stranded.refusal(path) == (503, "store_unavailable")
+    _, headers, _ = stranded.ask(path)
+    assert int(headers["Retry-After"]) > 0
+
+
+def test_without_its_store_it_is_alive(stranded: Service) -> None:
+    assert stranded.get("/healthz") == (200, {"status": "ok"})
+
+
+def test_without_its_store_a_socket_is_told(stranded: Service) -> None:
+    opened = stranded.live()
+    said = message(opened)
+    assert (said["type"], said["code"]) == ("error", "store_unavailable")
+    opened.close()

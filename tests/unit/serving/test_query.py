@@ -1,12 +1,27 @@
 """What the query API takes, and what it says to the rest."""
 
+import json
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from serving.ingest.errors import RequestError
-from serving.query import METRICS, Query, check_filter, parse
-from stores.pane import DIMENSIONS
+from serving.query import (
+    GRANULARITIES,
+    MAX_LIMIT,
+    MAX_RANGE,
+    MAX_VALUE_CHARS,
+    METRICS,
+    Query,
+    check_filter,
+    parse,
+    parse_filter,
+)
+from stores import layout
+from stores.pane import DIMENSIONS, GROUPING_SETS
 
 NOW = 1_750_000_030.5  # half past a minute
 MINUTE = 1_750_000_020  # NOW's minute starts here
@@ -29,6 +44,27 @@ def test_the_default_is_events_of_24_hours_by_minute_with_the_one_in_progress():
     assert (query.granularity, query.metrics, query.dimensions) == ("1m", ("events",), ())
     assert query.end == MINUTE + 60
     assert query.start == MINUTE - 86_400
+    assert (query.filters, query.grouping, query.limit) == ((), (), 50)
+
+
+@pytest.mark.parametrize(
+    ("now", "granularity", "end"),
+    [
+        (NOW, "1m", MINUTE + 60),
+        (float(MINUTE), "1m", MINUTE + 60),  # a minute that has just begun
+        (NOW, "total", MINUTE + 60),
+        (NOW, "1h", MINUTE // 3_600 * 3_600 + 3_600),
+        (1_749_999_600.0, "1h", 1_750_003_200),  # an hour that has just begun
+    ],
+)
+def test_until_now_is_with_the_window_in_progress(now: float, granularity: str, end: int):
+    assert parse({"granularity": [granularity], "end": ["now"]}, now).end == end
+
+
+def test_an_end_that_is_given_is_not_moved_past_its_window():
+    assert ask(end=str(MINUTE)).end == MINUTE
+    assert ask(end=str(MINUTE - 1)).end == MINUTE
+    assert ask(end="-1m").end == MINUTE  # half past the minute before: that minute is whole
 
 
 @pytest.mark.parametrize(
@@ -36,6 +72,7 @@ def test_the_default_is_events_of_24_hours_by_minute_with_the_one_in_progress():
     [
         ("-30m", MINUTE - 1_800),
         ("-90s", MINUTE - 120),
+        ("-1d", MINUTE - 86_400),
         ("1749999960", 1_749_999_960),
         ("2025-06-15T15:06:00+00:00", 1_749_999_960),
         ("2025-06-15T15:06:00Z", 1_749_999_960),
@@ -64,6 +101,33 @@ def test_a_value_may_hold_a_colon():
     assert ask(filter="category:a:b").filters == (("category", "a:b"),)
 
 
+def test_names_are_taken_once_and_in_the_order_asked_for():
+    assert ask(metrics="clicks,events,clicks,").metrics == ("clicks", "events")
+
+
+def test_dimensions_are_in_the_stores_order():
+    assert ask(dimensions="category,country").dimensions == ("country", "category")
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+def test_every_granularity(granularity: str):
+    assert ask(granularity=granularity).granularity == granularity
+
+
+@pytest.mark.parametrize("limit", [1, MAX_LIMIT])
+def test_limits_at_the_bounds(limit: int):
+    assert ask(limit=str(limit)).limit == limit
+
+
+def test_a_key_is_no_matter_of_the_query():
+    assert ask(key="secret") == ask()
+
+
+def test_the_longest_range():
+    query = ask(start="-25h")
+    assert query.end - query.start == MAX_RANGE + 60
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
@@ -80,15 +144,106 @@ def test_a_value_may_hold_a_colon():
         ({"start": "-1h", "end": "-2h"}, "not before end"),
         ({"start": ["-1h", "-2h"]}, "given 2 times"),
         ({"limit": "0"}, "from 1 to 500"),
+        ({"limit": "501"}, "from 1 to 500"),
+        ({"limit": "-1"}, "from 1 to 500"),
         ({"limit": "many"}, "from 1 to 500"),
+        ({"limit": "²"}, "from 1 to 500"),
+        ({"limit": "٣"}, "from 1 to 500"),
+        ({"limit": "1" * 5_000}, "from 1 to 500"),
+        ({"start": "-٣h"}, "ISO 8601"),
+        ({"start": "-1h\n"}, "ISO 8601"),
+        ({"start": "-1w"}, "ISO 8601"),
+        ({"start": ""}, "ISO 8601"),
+        ({"end": "inf"}, "end is ISO 8601"),
+        ({"end": "nan"}, "end is ISO 8601"),
+        ({"end": "9" * 400}, "end is ISO 8601"),
+        ({"start": "0001-01-01T00:00:00+23:59"}, "25 hours"),
+        ({"end": "9999-12-31T23:59:59-23:59"}, "25 hours"),
+        ({"start": "-999999d"}, "25 hours"),
+        ({"filter": "country"}, "dimension:value"),
+        ({"filter": ":US"}, "dimension:value"),
+        ({"filter": "country:\ud800"}, "not Unicode"),
         ({"metric": "events"}, "no parameter 'metric'"),
+        ({"metric": "events"}, "start, end, granularity, metrics, filter, dimensions, limit"),
     ],
 )
 def test_what_is_wrong_is_said(arguments: dict[str, Any], part: str):
     assert part in said(**arguments)
 
 
+def test_the_longest_value():
+    assert parse_filter("category:" + "x" * MAX_VALUE_CHARS)
+
+
+def test_an_unknown_name_is_not_echoed_whole():
+    assert len(said(**{"x" * 9_000: "1"})) < 300
+    assert len(said(metrics="x" * 9_000)) < 300
+
+
 def test_a_subscriptions_filter_is_checked_alike():
     assert check_filter({"country": "US"}) == {"country": "US"}
     with pytest.raises(RequestError):
         check_filter({"town": "Bonn"})
+    with pytest.raises(RequestError):
+        check_filter({"country": "\udcff"})
+
+
+ZONES = st.integers(-1_439, 1_439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+DATES = st.datetimes(timezones=st.none() | ZONES).map(datetime.isoformat)
+NUMBERS = st.integers() | st.integers(int(NOW) - 2 * MAX_RANGE, int(NOW) + 2 * MAX_RANGE)
+RELATIVE = st.builds("-{}{}".format, st.integers(0, 9_999_999), st.sampled_from("smhdw"))
+TIMES = st.one_of(
+    st.just("now"),
+    st.sampled_from(["-1m", "-3h", "-24h", "-26h"]),
+    NUMBERS.map(str),
+    RELATIVE,
+    DATES,
+    st.floats().map(str),
+)
+ODD = st.text() | st.text(st.characters(categories=["Nd", "No", "Cs"]), max_size=4)
+ANY_LIST = st.lists(st.sampled_from([*METRICS, *DIMENSIONS]) | ODD, max_size=3).map(",".join)
+FILTERS = st.lists(
+    st.builds("{}:{}".format, st.sampled_from(DIMENSIONS), st.text(max_size=3) | ODD) | ODD,
+    max_size=3,
+).map(",".join)
+TEXTS = {
+    "start": TIMES,
+    "end": TIMES,
+    "granularity": st.sampled_from([*GRANULARITIES]),
+    "metrics": ANY_LIST,
+    "filter": FILTERS,
+    "dimensions": ANY_LIST,
+    "limit": st.integers(-1, 600).map(str),
+}
+
+
+def one_or_more(texts: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
+    return st.lists(texts | ODD, min_size=1, max_size=2) | texts.map(lambda text: [text])
+
+
+ARGUMENTS = st.fixed_dictionaries(
+    {}, optional={name: one_or_more(texts) for name, texts in TEXTS.items()}
+) | st.dictionaries(ODD | st.sampled_from([*TEXTS]), st.lists(ODD, max_size=2), max_size=3)
+
+
+@given(ARGUMENTS, st.floats(MAX_RANGE, 4e9))
+@example({"start": ["0001-01-01T00:00:00+23:59"]}, NOW)
+@example({"end": ["9999-12-31T23:59:59-23:59"]}, NOW)
+@example({"limit": ["²"]}, NOW)
+def test_whatever_comes_is_a_query_the_store_can_answer_or_refused(
+    arguments: dict[str, list[str]], now: float
+):
+    try:
+        query = parse(arguments, now)
+    except RequestError as error:
+        assert error.code == "parameter_invalid"
+        assert json.loads(error.body())["error"]["code"] == "parameter_invalid"
+        return
+    step = GRANULARITIES[query.granularity] or 60
+    assert query.start < query.end
+    assert query.start % step == query.end % step == 0
+    assert query.end - query.start <= MAX_RANGE + step
+    assert query.grouping in GROUPING_SETS
+    assert set(query.metrics) <= set(METRICS)
+    assert 1 <= query.limit <= MAX_LIMIT
+    layout.values_text([value for _, value in query.filters])  # can be a key

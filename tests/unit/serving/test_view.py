@@ -1,0 +1,95 @@
+"""A view: deltas hold only what changed and make the snapshot; the figures of now."""
+
+import json
+from typing import Any, cast
+
+from serving.projects import DEMO
+from serving.view import View
+from stores.hot import HotStore
+from stores.pane import FINAL, PARTIAL, PULSE
+from tests.unit.serving.stores import MemoryStore
+
+NOW = 1_750_000_030.0
+MINUTE = 1_750_000_020
+
+
+def view(store: MemoryStore, **filters: str) -> View:
+    return View(cast(HotStore, store), DEMO, tuple(filters.items()))
+
+
+def read(shown: View, now: float = NOW) -> dict[str, Any]:
+    return cast(dict[str, Any], json.loads(shown.read(now)))
+
+
+def test_a_snapshot_is_24_hours():
+    store = MemoryStore()
+    store.put(MINUTE, rows=5, bots=1, purchases=1, revenue_micros=2_500_000, status=PARTIAL)
+    shown = view(store)
+    read(shown)
+    snapshot = json.loads(shown.snapshot())
+    assert len(snapshot["time"]) == len(snapshot["events"]) == 1_440
+    at = snapshot["time"].index(MINUTE)
+    assert (snapshot["events"][at], snapshot["revenue"][at]) == (4, 2.5)
+    assert snapshot["status"][at] == "partial"
+    assert snapshot["time"] == list(range(snapshot["time"][0], snapshot["time"][-1] + 60, 60))
+
+
+def test_a_delta_has_only_what_changed():
+    store = MemoryStore()
+    store.put(MINUTE - 60, rows=5)
+    store.put(MINUTE, rows=1, status=PARTIAL)
+    shown = view(store)
+    first = read(shown)
+    store.put(MINUTE, rows=3, status=PARTIAL)
+    second = read(shown)
+    assert (second["time"], second["events"]) == ([MINUTE], [3])
+    assert second["seq"] == first["seq"] + 1
+    assert read(shown)["time"] == []
+    store.put(MINUTE, rows=3, status=FINAL)  # complete, with the same numbers
+    assert read(shown)["status"] == ["final"]
+
+
+def test_deltas_make_the_snapshot_of_later():
+    store = MemoryStore()
+    shown = view(store)
+    seen: dict[int, int] = {}
+    for step in range(30):
+        now = NOW + 20 * step
+        store.put(int(now) // 60 * 60, rows=step + 1)
+        delta = read(shown, now)
+        seen |= dict(zip(delta["time"], delta["events"], strict=True))
+    snapshot = json.loads(shown.snapshot())
+    whole = dict(zip(snapshot["time"], snapshot["events"], strict=True))
+    assert {time: n for time, n in seen.items() if n} == {t: n for t, n in whole.items() if n}
+
+
+def test_now():
+    store = MemoryStore()
+    store.active[(), ()] = 12
+    store.beats = 99
+    for back in range(70):
+        store.put(MINUTE - 60 * back, rows=10, errors=1, revenue_micros=1_000_000)
+    for at in range(MINUTE - 40, MINUTE + 20, PULSE):
+        store.put(at, rows=50, width=PULSE)
+    message = read(view(store))
+    assert message["now"] == {
+        "active_users": 12,
+        "active_users_error": 0.5,
+        "events_per_second": 5.0,
+        "revenue_per_hour": 60.0,
+        "error_rate": 0.1,
+    }
+    assert message["job"] == {"alive": True, "last_beat": 99}
+    store.active.clear()
+    store.beats = None
+    later = read(view(store), NOW + 3_000)
+    assert later["now"]["active_users"] == 0
+    assert later["now"]["events_per_second"] == 0
+    assert later["now"]["revenue_per_hour"] == 10.0  # ten minutes of it are in the last hour
+    assert later["now"]["error_rate"] is None
+    assert later["job"]["alive"] is False
+
+
+def test_two_filters_have_no_active_users():
+    now = read(view(MemoryStore(), country="US", device="tv"))["now"]
+    assert now["active_users"] is None
