@@ -28,7 +28,7 @@ from flask_sock import Sock
 from gevent.event import Event
 from gunicorn.app.base import BaseApplication
 from simple_websocket import ConnectionClosed
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from serving import metrics, query
 from serving.ingest.errors import RequestError
@@ -199,7 +199,10 @@ def create_app(settings: Settings, client: Any, projects: Projects) -> flask.Fla
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> flask.Response:
         codes = {404: "not_found", 405: "method_not_allowed"}
-        return refused(RequestError(codes.get(error.code or 500, "parameter_invalid")))
+        answer = refused(RequestError(codes.get(error.code or 500, "parameter_invalid")))
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return answer
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> flask.Response:
@@ -220,7 +223,7 @@ def _subscription(text: str | bytes, reader: Any) -> tuple[Project, dict[str, st
     wrong = RequestError("parameter_invalid", 'Send {"type": "subscribe", "key": …, "filter": …}.')
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise wrong from None
     if not isinstance(message, dict) or message.get("type") != "subscribe":
         raise wrong

@@ -15,7 +15,9 @@ GRANULARITIES: Final = {"1m": MINUTE, "1h": 3_600, "total": 0}  # seconds; 0: th
 MAX_RANGE: Final = 25 * 3_600  # seconds: what the hot store surely has
 MAX_LIMIT: Final = 500
 MAX_VALUE_CHARS: Final = 128
-_RELATIVE: Final = re.compile(r"^-(\d{1,6})([smhd])$")
+PARAMETERS: Final = ("start", "end", "granularity", "metrics", "filter", "dimensions", "limit")
+_RELATIVE: Final = re.compile(r"-([0-9]{1,6})([smhd])")
+_LIMIT: Final = re.compile(r"[0-9]{1,3}")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -40,11 +42,11 @@ class Query:
 
 def parse(arguments: Mapping[str, list[str]], now: float) -> Query:
     """A query from URL arguments (each a list of values). Raises RequestError."""
-    unknown = set(arguments) - {
-        "start", "end", "granularity", "metrics", "filter", "dimensions", "limit", "key",
-    }  # fmt: skip
+    unknown = set(arguments) - {*PARAMETERS, "key"}
     if unknown:
-        raise _invalid(f"There is no parameter {sorted(unknown)[0]!r}.")
+        raise _invalid(
+            f"There is no parameter {sorted(unknown)[0][:40]!r}; there are {', '.join(PARAMETERS)}."
+        )
     granularity = _one(arguments, "granularity", "1m")
     if granularity not in GRANULARITIES:
         raise _invalid(f"granularity is one of {', '.join(GRANULARITIES)}.")
@@ -66,7 +68,7 @@ def parse(arguments: Mapping[str, list[str]], now: float) -> Query:
     if both:
         raise _invalid(f"{sorted(both)[0]} is filtered by: it cannot be grouped by.")
     limit = _one(arguments, "limit", "50")
-    if not limit.isdigit() or not 1 <= int(limit) <= MAX_LIMIT:
+    if not _LIMIT.fullmatch(limit) or not 1 <= int(limit) <= MAX_LIMIT:
         raise _invalid(f"limit is a number from 1 to {MAX_LIMIT}.")
     return Query(
         start,
@@ -82,6 +84,8 @@ def parse(arguments: Mapping[str, list[str]], now: float) -> Query:
 def parse_filter(text: str) -> dict[str, str]:
     """`country:US,device:mobile` as a mapping. Raises RequestError."""
     pairs = [part.partition(":") for part in text.split(",") if part]
+    if not all(colon for _, colon, _ in pairs):
+        raise _invalid(f"filter is dimension:value, with one of {', '.join(DIMENSIONS)}.")
     return check_filter({name: value for name, _, value in pairs}, len(pairs))
 
 
@@ -94,6 +98,8 @@ def check_filter(filters: Mapping[str, str], named: int | None = None) -> dict[s
             raise _invalid(f"filter is dimension:value, with one of {', '.join(DIMENSIONS)}.")
         if len(value) > MAX_VALUE_CHARS:
             raise _invalid(f"A value in filter is over {MAX_VALUE_CHARS} characters.")
+        if any("\ud800" <= char <= "\udfff" for char in value):  # JSON can say it; UTF-8 cannot
+            raise _invalid("A value in filter is not Unicode.")
     return dict(filters)
 
 
@@ -115,7 +121,7 @@ def _names(text: str, allowed: tuple[str, ...], what: str) -> tuple[str, ...]:
 def _time(text: str, now: float, what: str) -> int:
     if text == "now":
         return int(now)
-    relative = _RELATIVE.match(text)
+    relative = _RELATIVE.fullmatch(text)
     if relative:
         return int(now) - int(relative[1]) * _UNITS[relative[2]]
     if text.isascii() and text.isdigit() and len(text) <= 11:

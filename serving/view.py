@@ -36,7 +36,7 @@ class View:
 
     def read(self, now: float) -> bytes:
         """Read the store; the delta since the last read. Raises redis.RedisError."""
-        end = int(now) // MINUTE * MINUTE + 2 * MINUTE  # clients may be a minute ahead
+        end = int(now) // MINUTE * MINUTE + MINUTE  # with the minute in progress
         start = end - DAY_MINUTES * MINUTE
         name = self._project.name
         rows = self._store.series(name, self._grouping, self._values, start, end)
@@ -60,7 +60,7 @@ class View:
 
     def _live(self, now: float) -> dict[str, float | None]:
         store, name, rows = self._store, self._project.name, self._rows
-        last = len(rows) - 2  # the minute in progress
+        last = len(rows) - 1  # the minute in progress
         five, hour = rows[last - 4 : last + 1], rows[last - 59 : last + 1]
         events = int(events_of(five).sum())
         active = None

@@ -212,13 +212,11 @@ def send_twice(
 def differences(client: Client, expected: Truth, start: int, end: int) -> list[str]:
     """Every difference between what the product says and the truth; empty when there is none."""
     found = []
-    for dimension in ("", "country", "device"):
+    dimensions: tuple[str, ...] = ("", "country", "device")
+    for dimension in dimensions:
+        grouped: dict[str, str | int] = {"dimensions": dimension, "limit": 500} if dimension else {}
         answer = client.metrics(
-            start=start,
-            end=end,
-            granularity="1m",
-            metrics="page_views,errors",
-            **({"dimensions": dimension, "limit": 500} if dimension else {}),
+            start=start, end=end, granularity="1m", metrics="page_views,errors", **grouped
         )
         said: dict[tuple[str, str, int, str], int] = {}
         for series in answer["series"]:

@@ -93,7 +93,7 @@ class Accumulate(beam.DoFn):
     ) -> Iterator[Pane]:
         """An early or a late pane: something came since the last one."""
         flags, held = _read(state)
-        if held.names:
+        if flags & _ARMED:
             _write(state, flags & ~_ARMED, held)
             yield pane_of(key, held, where, REVISED if flags & _CLOSED else PARTIAL)
 
@@ -105,9 +105,9 @@ class Accumulate(beam.DoFn):
         state: Any = beam.DoFn.StateParam(STATE),
     ) -> Iterator[Pane]:
         """The on-time pane."""
-        flags, held = _read(state)
+        _, held = _read(state)
         if held.names:
-            _write(state, flags | _CLOSED, held)
+            _write(state, _CLOSED, held)  # a refresh timer still set has nothing more to say
             yield pane_of(key, held, where, FINAL)
 
 

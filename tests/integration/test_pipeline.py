@@ -20,6 +20,8 @@ from tests.integration.waiting import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
+Headers = list[tuple[str, str | bytes | None]]
+
 COUNTRIES = ("US", "DE", "FR")
 
 
@@ -57,7 +59,7 @@ class Sent:
             "revenue_micros": [0] * n,
         }
         payload = batch.encode("demo", columns)
-        headers = [(batch.HEADER_CONTENT_TYPE, batch.CONTENT_TYPE.encode())]
+        headers: Headers = [(batch.HEADER_CONTENT_TYPE, batch.CONTENT_TYPE.encode())]
         for _ in range(2 if repeat else 1):
             self._producer.produce("events", payload, partition=partition, headers=headers)
         self._count(times, countries, users)
@@ -68,7 +70,7 @@ class Sent:
             json.dumps({"type": "click", "user_id": "j", "ts": ts, "country": "FR"}) for ts in times
         ]
         payload = "\n".join(lines).encode()
-        headers = [(batch.HEADER_PROJECT, b"demo")]
+        headers: Headers = [(batch.HEADER_PROJECT, b"demo")]
         self._producer.produce("events", payload, partition=partition, headers=headers)
         self._count(times, ["FR"] * len(times), ["j"])
 

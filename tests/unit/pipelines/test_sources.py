@@ -6,10 +6,11 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipelines import sources
 from pipelines.log_reader import LogSettings
-from transforms.decode import Message
+from transforms.decode import Mask, Message
 from transforms.duplicates import Duplicates
 
 NOW_MS = 1_700_000_040_000
@@ -23,7 +24,7 @@ class FakeReader:
         self._watermark = watermark
         self._known = Duplicates()
 
-    def fresh(self, message: Message, keys: np.ndarray) -> np.ndarray | None:
+    def fresh(self, message: Message, keys: NDArray[np.uint64]) -> Mask | None:
         return self._known.fresh(keys, message.broker_ms)
 
     def saw(self, partition: int, newest_ms: int) -> None:

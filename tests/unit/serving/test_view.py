@@ -31,7 +31,7 @@ def test_a_snapshot_is_24_hours():
     at = snapshot["time"].index(MINUTE)
     assert (snapshot["events"][at], snapshot["revenue"][at]) == (4, 2.5)
     assert snapshot["status"][at] == "partial"
-    assert snapshot["time"] == list(range(snapshot["time"][0], snapshot["time"][-1] + 60, 60))
+    assert snapshot["time"] == list(range(MINUTE - 86_340, MINUTE + 60, 60))
 
 
 def test_a_delta_has_only_what_changed():
@@ -93,3 +93,11 @@ def test_now():
 def test_two_filters_have_no_active_users():
     now = read(view(MemoryStore(), country="US", device="tv"))["now"]
     assert now["active_users"] is None
+
+
+def test_a_minute_that_was_ahead_comes_when_it_has_begun():
+    store = MemoryStore()
+    store.put(MINUTE + 60, rows=2, status=PARTIAL)
+    shown = view(store)
+    assert read(shown)["time"] == []
+    assert read(shown, NOW + 60)["time"] == [MINUTE + 60]

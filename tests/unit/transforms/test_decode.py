@@ -9,8 +9,8 @@ TS = 1_700_000_000_000
 GOOD = b'{"type":"purchase","user_id":"a","ts":1700000000000,"amount":"2.5","currency":"USD"}'
 
 
-def _message(payload: bytes, **fields: object) -> Message:
-    return Message(payload, project="p")._replace(**fields)
+def _message(payload: bytes, project: str | None = "p") -> Message:
+    return Message(payload, project=project)
 
 
 def test_one_json_event() -> None:

@@ -100,6 +100,17 @@ def test_no_pane_without_news() -> None:
     ]
 
 
+def test_a_refresh_after_the_end_says_nothing_twice() -> None:
+    steps = (
+        stream()
+        .add_elements([at(0, cube(**{"": 2}))])
+        .advance_watermark_to(MINUTE + 60)
+        .advance_processing_time(10**10)
+        .advance_watermark_to_infinity()
+    )
+    assert shown(run(steps, windows.minutes(FIRING, streaming=True))) == [(0, 2, FINAL)]
+
+
 def test_out_of_order_events_reach_their_own_windows() -> None:
     steps = (
         stream()
