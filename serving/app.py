@@ -19,7 +19,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 import flask
 import gevent
@@ -141,7 +140,8 @@ def create_app(settings: Settings, client: Any, projects: Projects) -> flask.Fla
     def live(socket: Any) -> None:
         opened = time.monotonic()
         origin = flask.request.headers.get("Origin")
-        if origin and origin not in origins and urlsplit(origin).netloc != flask.request.host:
+        own = {f"{scheme}://{flask.request.host}" for scheme in ("http", "https")}
+        if origin and origin not in origins | own:
             socket.close(1008, "origin not allowed")
             return
         wire = Wire(socket)

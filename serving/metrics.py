@@ -98,7 +98,8 @@ def _series(
         if all(filters.get(d, value) == value for d, value in zip(grouping, values, strict=True))
     ]
     named = _largest(store, project, query, found)
-    rest = parent - sum((rows for _, rows in named), np.zeros_like(parent))
+    # In an open minute a child may have been written a moment before its parent.
+    rest = np.maximum(parent - sum((rows for _, rows in named), np.zeros_like(parent)), 0)
     result: list[tuple[dict[str, str], Values | None, Ints]] = [
         (dict(zip(grouping, values, strict=True)), values, _sum(rows, step))
         for values, rows in named

@@ -194,6 +194,7 @@ class Hub:
         finally:
             if self._feeds.get(key) is feed:
                 del self._feeds[key]
+            feed.stop()  # after an error too: a socket without a feed would wait in silence
 
     def _listen(self) -> None:
         while True:

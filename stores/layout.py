@@ -71,8 +71,9 @@ def unpack(data: bytes, count: int) -> NDArray[np.int64]:
 
 
 def values_text(values: Sequence[str]) -> str:
-    """Dimension values as part of a key."""
-    return ",".join(quote(value, safe="") for value in values) if values else "-"
+    """Dimension values as part of a key. A lone `-` would read as the total, so it is encoded."""
+    text = ",".join(quote(value, safe="") for value in values) if values else "-"
+    return "%2D" if text == "-" and values else text
 
 
 def parse_values(text: str) -> tuple[str, ...]:

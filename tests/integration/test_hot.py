@@ -221,6 +221,13 @@ def test_every_key_expires_and_changes_are_announced(client: Any) -> None:
     assert all(client.ttl(key) > 0 for key in keys)
 
 
+def test_a_value_that_looks_like_the_total_is_none(client: redis.Redis) -> None:
+    store = HotStore(client)
+    store.write([pane({("-",): 3}, grouping=("category",))])
+    assert store.members("p", ("category",), NOON, NOON + 60) == [("-",)]
+    assert int(store.series("p", ("category",), ("-",), NOON, NOON + 60)[0, 0]) == 3
+
+
 def test_projects_do_not_meet(client: redis.Redis) -> None:
     store = HotStore(client)
     store.write([pane({(): 5})])
