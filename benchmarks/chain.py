@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--per_request", type=int, default=200)
     parser.add_argument("--grace", type=float, default=10.0)
+    parser.add_argument("--run_dir", type=Path, default=Path(".run"), help="of `make run`")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
     steps = []
@@ -55,8 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "exact": all(s["exact"] for s in steps),
         "steps": steps,
         "machine": machine,
+        "rss_mb": _memory(options.run_dir),
     }
     print(f"kept up with {best:,.0f} events/s; exact: {result['exact']}")
+    print(f"resident memory, MB: {result['rss_mb']}")
     if options.json:
         options.json.write_text(json.dumps(result, indent=1))
     return 0
@@ -140,6 +143,21 @@ def _body(rng: random.Random, count: int) -> bytes:
         for _ in range(count)
     ]
     return msgspec.json.encode({"batch_id": str(uuid.uuid4()), "events": events})
+
+
+def _memory(run_dir: Path) -> dict[str, int]:
+    """Resident MB of each child of `make run`, with all processes of its session."""
+    children = json.loads((run_dir / "local.json").read_text())["children"]
+    by_session: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended meanwhile
+            continue
+        session, pages = int(fields[3]), int(fields[21])
+        by_session[session] = by_session.get(session, 0) + pages
+    page = os.sysconf("SC_PAGE_SIZE")
+    return {c["name"]: by_session.get(c["pid"], 0) * page // 1_000_000 for c in children}
 
 
 def _counted(service: str) -> int:

@@ -4,7 +4,6 @@ Both read, decode and pre-aggregate in one Python stage, so payloads never cross
 what leaves is one partial cube per (project, grouping set, window) and bundle.
 """
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
@@ -28,8 +27,6 @@ from transforms.aggregate import minute_cubes, pulse_cubes
 from transforms.cube import Cube
 from transforms.decode import Mask, Message, concat, decode
 from transforms.windows import key_of
-
-_log = logging.getLogger(__name__)
 
 # Tagged outputs; the main one is minute cubes.
 PULSE: Final = "pulse"
@@ -68,7 +65,6 @@ class _Tally:
         self.duplicate = Metrics.counter("events", "duplicate")
         self.too_late = Metrics.counter("events", "too_late")
         self.dead = Metrics.counter("events", "dead_lettered")
-        self.left_out = Metrics.counter("events", "left_out")
 
 
 def cubes_of(rows: pa.Table, project: str, cap: int) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import apache_beam as beam
 from apache_beam.coders import BytesCoder
+from apache_beam.metrics import Metrics
 from apache_beam.transforms import window
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec, on_timer
@@ -65,6 +66,7 @@ class Accumulate(beam.DoFn):
     def __init__(self, firing: Firing, quiet_seconds: int = 0) -> None:
         self._firing = firing
         self._quiet = quiet_seconds
+        self._left_out = Metrics.counter("cubes", "rows_left_out")  # beyond the cap: `other`
 
     def process(
         self,
@@ -77,6 +79,7 @@ class Accumulate(beam.DoFn):
         """Add a partial cube and make sure that a timer will speak of it."""
         flags, held = _read(state)
         merged = cubes.merge((held, element[1]), self._firing.cap)
+        self._left_out.inc(merged.left_out - held.left_out)
         if not flags & _CLOSED:
             end.set(where.end)
         if not flags & _ARMED:
