@@ -109,7 +109,11 @@ def _flink_defaults(arguments: Sequence[str]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job. 0 when a bounded one is done; a streaming one runs until stopped."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        force=True,  # a library has configured it while being imported
+    )
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
         pipeline = beam.Pipeline(options=options)
