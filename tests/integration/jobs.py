@@ -10,12 +10,14 @@ from deploy.artifacts import ensure_jars
 from deploy.children import PythonChild, heartbeat_fresh
 
 
-def start_job(kafka: str, redis_url: str, logs: Path, *arguments: str) -> PythonChild:
+def start_job(
+    kafka: str, redis_url: str, logs: Path, *arguments: str, module: str = "pipelines.main"
+) -> PythonChild:
     """`python -m pipelines.main` on embedded Flink, reading: its heart beats."""
     job = PythonChild(
         "pipeline",
         [
-            "pipelines.main",
+            module,
             "--runner=FlinkRunner",
             "--flink_master=[local]",
             f"--flink_job_server_jar={ensure_jars().flink_job_server}",
