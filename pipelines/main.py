@@ -114,8 +114,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         force=True,  # a library has configured it while being imported
     )
+    arguments = sys.argv[1:] if argv is None else argv
+    if {"-h", "--help"} & set(arguments):
+        StreamOptions.parser().print_help()
+        return 0
     try:
-        options = parse(sys.argv[1:] if argv is None else argv)
+        options = parse(arguments)
         pipeline = beam.Pipeline(options=options)
         build(pipeline, options)
     except (ValueError, BrokerError) as error:

@@ -100,6 +100,19 @@ class StreamOptions(PipelineOptions):
             help="The hot store: Redis 7 or Valkey.",
         )
 
+    @classmethod
+    def parser(cls) -> argparse.ArgumentParser:
+        """These options alone, for `--help`: Beam's own parser shows nothing of them."""
+        parser = argparse.ArgumentParser(
+            prog="python -m pipelines.main",
+            description="Counts events: Kafka or NDJSON files in, absolute numbers per window out.",
+            epilog="Beam's and the runner's own options are taken too: --runner=FlinkRunner, "
+            "--flink_master, --flink_job_server_jar, --parallelism, --checkpointing_interval, "
+            "--state_backend, --state_backend_storage_path, …",
+        )
+        cls._add_argparse_args(parser)
+        return parser
+
     def start_ms(self, now: float | None = None) -> int:
         """Broker time in ms to start from without restored state; 0 is the earliest message.
 
