@@ -112,13 +112,13 @@ def heartbeat_fresh(redis_url: str) -> Ready:
     return ready
 
 
-def answers_ready(port: int) -> Ready:
-    """GET /readyz is 200."""
+def answers_ready(port: int, path: str = "/readyz") -> Ready:
+    """GET of the path is 200."""
 
     def ready(_: ManagedProcess) -> bool:
         connection = HTTPConnection(HOST, port, timeout=1)
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", path)
             return connection.getresponse().status == 200
         except (OSError, HTTPException):
             return False

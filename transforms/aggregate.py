@@ -5,6 +5,7 @@ grouping set is summed from those few cells. Cost in `benchmarks`; nothing here 
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -51,6 +52,7 @@ class _Cells:
         slots, slot = np.unique(
             rows.column("event_time").to_numpy() // (width * 1000), return_inverse=True
         )
+        self._bot = rows.column("bot").combine_chunks().to_numpy(zero_copy_only=False)
         self._starts: list[int] = (slots * width).tolist()
         codes, values = zip(*(_codes(rows, name) for name in DIMENSIONS), strict=True)
         self._values: list[list[str]] = [[v.translate(_CLEAN) for v in vs] for vs in values]
@@ -93,14 +95,13 @@ class _Cells:
     def _count(self, inverse: Ints, cells: int) -> Ints:
         types, names = _codes(self._rows, "type")
         kinds = np.array([_KIND.get(name, 0) for name in names] or [0], np.int64)
-        bot = self._rows.column("bot").combine_chunks().to_numpy(zero_copy_only=False)
-        kind = np.where(bot, _BOT, kinds[types])
+        kind = np.where(self._bot, _BOT, kinds[types])
         table = np.bincount(inverse * 6 + kind, minlength=cells * 6).reshape(-1, 6)
         measures = np.zeros((cells, len(MEASURES)), np.int64)
         measures[:, 1:6] = table[:, 1:]
         measures[:, 0] = table.sum(axis=1)
         revenue = self._rows.column("revenue_micros").to_numpy()
-        paid = np.flatnonzero((revenue != 0) & ~bot)
+        paid = np.flatnonzero((revenue != 0) & ~self._bot)
         np.add.at(measures[:, 6], inverse[paid], revenue[paid])
         return measures
 
@@ -119,15 +120,19 @@ class _Cells:
             return [""] * len(keys), keys
         return [UNIT.join(values) for values in zip(*parts, strict=True)], keys
 
-    def _users(self, dims: Sequence[int]) -> list[tuple[Ints, sketch.Hashes]]:
-        """Per slot, the composite key and hash of each row that is no bot."""
-        bot = self._rows.column("bot").combine_chunks().to_numpy(zero_copy_only=False)
-        human = np.flatnonzero(~bot)
-        slot = self._slot[human]
-        order = human[np.argsort(slot, kind="stable")]
-        key = self._composite(self._slot, self._codes, dims)[order]
+    @cached_property
+    def _people(self) -> tuple[Ints, sketch.Hashes, Ints]:
+        """Rows that are no bots, by slot; their hashes; and where each slot begins and ends."""
+        human = np.flatnonzero(~self._bot)
+        order = human[np.argsort(self._slot[human], kind="stable")]
         hashes = self._rows.column("user_hash").to_numpy()[order]
         bounds = np.searchsorted(self._slot[order], np.arange(len(self._starts) + 1))
+        return order, hashes, bounds
+
+    def _users(self, dims: Sequence[int]) -> list[tuple[Ints, sketch.Hashes]]:
+        """Per slot, the composite key and hash of each row that is no bot."""
+        order, hashes, bounds = self._people
+        key = self._composite(self._slot, self._codes, dims)[order]
         return [(key[a:b], hashes[a:b]) for a, b in pairwise(bounds)]
 
     @staticmethod

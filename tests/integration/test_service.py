@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from email.message import Message
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,8 @@ import pytest
 import redis
 import websocket
 
-from deploy.children import PythonChild, Ready, answers_ready
+from deploy.children import PythonChild, answers_ready
 from deploy.ports import HOST, free_port
-from deploy.process import ManagedProcess
 from deploy.services import ValkeyServer
 from events import sketch
 from stores.hot import HotStore
@@ -95,22 +93,6 @@ def service(valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> I
         yield Service(port)
 
 
-def alive(port: int) -> Ready:
-    """GET /healthz is 200: of one that can never be ready."""
-
-    def ready(_: ManagedProcess) -> bool:
-        connection = HTTPConnection(HOST, port, timeout=1)
-        try:
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == 200
-        except (OSError, HTTPException):
-            return False
-        finally:
-            connection.close()
-
-    return ready
-
-
 @pytest.fixture(scope="module")
 def stranded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service whose store is not there."""
@@ -120,7 +102,7 @@ def stranded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with PythonChild(
         "stranded",
         ["serving.app", "--port", str(port), "--redis_url", nobody, "--refresh_seconds", "0.4"],
-        alive(port),
+        answers_ready(port, "/healthz"),  # it can never be ready
         log_path=Path(log),
         environment={},
         ready_within=60,
