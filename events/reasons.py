@@ -32,6 +32,7 @@ REQUEST_ERRORS: Final[dict[str, Error]] = {
     "shutting_down": Error(503, "The process is shutting down; retry."),
     "store_unavailable": Error(503, "The store cannot be reached; retry later."),
     "parameter_invalid": Error(400, "A query parameter is not valid."),
+    "query_too_large": Error(400, "The query asks for too much."),
     "not_found": Error(404, "There is nothing at this address."),
     "method_not_allowed": Error(405, "This address does not take that method."),
     "internal_error": Error(500, "Something failed on the server."),

@@ -34,6 +34,7 @@ class LogSettings:
     out_of_orderness: int = 10
     idle_seconds: int = 5
     poll_messages: int = 500
+    group: str = "streamlens-pipeline"  # asked for by the client, used for nothing
 
 
 class LogReader:
@@ -223,7 +224,7 @@ _PASSING: Final = {
 def _config(settings: LogSettings, *, eof: bool = False) -> dict[str, Any]:
     return {
         "bootstrap.servers": settings.bootstrap,
-        "group.id": "streamlens-pipeline",  # asked for by the client, used for nothing
+        "group.id": settings.group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",  # when retention overtook us

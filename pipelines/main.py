@@ -7,9 +7,11 @@ Parse, build, run:
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
+import redis
 from apache_beam.options.pipeline_options import (
     PipelineOptions,
     SetupOptions,
@@ -19,6 +21,8 @@ from apache_beam.options.pipeline_options import (
 from pipelines import sinks, sources
 from pipelines.log_reader import BrokerError, LogSettings
 from pipelines.options import StreamOptions
+from pipelines.outbox import ToCold
+from pipelines.raw import KafkaEvents
 from stores.pane import MINUTE, PULSE
 from transforms import windows
 
@@ -47,6 +51,11 @@ def build(root: Any, options: StreamOptions) -> None:
     )  # pane
     for name, pane in zip(("Minutes", "Active", "Pulse"), panes, strict=True):
         pane | f"Write{name}" >> beam.ParDo(sinks.WriteHot(options.redis_url))
+    if options.history_url:
+        panes[0] | "History" >> ToCold(options.history_url, streaming=streaming)
+    if options.raw_events and streaming:
+        raw = replace(read, log=replace(read.log, group="streamlens-raw"))
+        root | "RawEvents" >> KafkaEvents(raw, options.history_url, options.readers)
 
     dead = rows[sources.DEAD]  # dead letter
     if streaming:
@@ -66,13 +75,20 @@ def _settings(options: StreamOptions) -> sources.ReadSettings:
             options.idle_seconds,
             options.poll_messages,
         ),
-        options.start_ms(),
+        options.start_ms(last_seen=_last_seen(options)),
         options.poll_seconds,
         options.allowed_lateness,
         options.max_series,
         options.currency,
         options.json_project,
     )
+
+
+def _last_seen(options: StreamOptions) -> int | None:
+    """When a job was last alive, by the hot store. Raises redis.RedisError."""
+    if options.input is not None or options.start != "auto":
+        return None
+    return sinks.connect(options.redis_url).last_seen()
 
 
 def parse(argv: Sequence[str]) -> StreamOptions:
@@ -122,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = parse(arguments)
         pipeline = beam.Pipeline(options=options)
         build(pipeline, options)
-    except (ValueError, BrokerError) as error:
+    except (ValueError, BrokerError, redis.RedisError) as error:
         print(f"pipelines.main: {error}", file=sys.stderr)
         return 2
     pipeline.run().wait_until_finish()

@@ -5,9 +5,11 @@ import re
 import time
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from stores.cold import SCHEMES
 from transforms.cube import MAX_SERIES
 
 
@@ -99,6 +101,17 @@ class StreamOptions(PipelineOptions):
             default="redis://127.0.0.1:6379/0",
             help="The hot store: Redis 7 or Valkey.",
         )
+        sinks.add_argument(
+            "--history_url",
+            default="",
+            help="The cold store: clickhouse://user:password@host:8123/database, or "
+            "bigquery://project/dataset. Without it there is no history beyond a day.",
+        )
+        sinks.add_argument(
+            "--raw_events",
+            action="store_true",
+            help="Also keep every event, all columns, in the cold store (ClickHouse only).",
+        )
 
     @classmethod
     def parser(cls) -> argparse.ArgumentParser:
@@ -113,17 +126,21 @@ class StreamOptions(PipelineOptions):
         cls._add_argparse_args(parser)
         return parser
 
-    def start_ms(self, now: float | None = None) -> int:
+    def start_ms(self, now: float | None = None, last_seen: int | None = None) -> int:
         """Broker time in ms to start from without restored state; 0 is the earliest message.
 
         auto: a window still open at `now` ends after `now - lateness`; its first event may carry a
-        clock one minute ahead of the broker's.
+        clock one minute ahead of the broker's. When the last job was `last_seen` (unix seconds)
+        before that, the windows that were open then, so that an outage leaves no hole.
         """
         if self.start == "earliest":
             return 0
         if self.start == "auto":
             ahead = 2 * 60 + 60  # the window, the clock, and a margin
-            return int(((now or time.time()) - self.allowed_lateness - ahead) * 1000)
+            moment = now or time.time()
+            if last_seen is not None:
+                moment = min(moment, last_seen)
+            return int((moment - self.allowed_lateness - ahead) * 1000)
         return int(datetime.fromisoformat(self.start).timestamp() * 1000)
 
     def check(self) -> None:
@@ -137,6 +154,13 @@ class StreamOptions(PipelineOptions):
                 raise ValueError(f"--start: {self.start!r} names no time zone")
         if not re.fullmatch(r"[A-Z]{3}", self.currency):
             raise ValueError(f"--currency: {self.currency!r} is no ISO 4217 code")
+        scheme = urlsplit(self.history_url).scheme
+        if self.history_url and scheme not in SCHEMES:
+            raise ValueError(
+                f"--history_url: {scheme or 'no scheme'} is none of {', '.join(SCHEMES)}"
+            )
+        if self.raw_events and not scheme.startswith("clickhouse"):
+            raise ValueError("--raw_events needs a --history_url of ClickHouse")
         for name in ("refresh_seconds", "poll_seconds"):
             value: Any = getattr(self, name)
             if not 0.05 <= value <= 60:

@@ -19,6 +19,7 @@ from transforms.decode import DeadLetter
 _log = logging.getLogger(__name__)
 _PATIENCE: Final = 60.0  # seconds that a store may be away before the bundle fails
 _FLUSH: Final = 15.0
+CLOCK_AHEAD: Final = 60  # seconds, see events.clock
 
 
 def connect(url: str) -> HotStore:
@@ -69,7 +70,11 @@ class WriteHot(beam.DoFn):
 
 
 class Heartbeat(beam.DoFn):
-    """Readers' progress to the hot store, at most once a second: the job is alive."""
+    """Readers' progress to the hot store, at most once a second: the job is alive.
+
+    The first word of a reader without restored state says since when the store has everything: an
+    event may carry a clock a minute ahead of the broker's.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -83,11 +88,12 @@ class Heartbeat(beam.DoFn):
     def process(self, element: Progress) -> None:
         """Beat. A store that is away is `WriteHot`'s concern, and shows as a missing beat."""
         now = time.time()
-        if self._store is None or now - self._last < 1.0:
+        since = None if element.since_ms is None else element.since_ms // 1000 + CLOCK_AHEAD
+        if self._store is None or (since is None and now - self._last < 1.0):
             return
         self._last = now
         try:
-            self._store.beat(now)
+            self._store.beat(now, since)
         except (redis.ConnectionError, redis.TimeoutError) as error:
             _log.warning("heartbeat: %s", error)
 

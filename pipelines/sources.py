@@ -5,6 +5,7 @@ what leaves is one partial cube per (project, grouping set, window) and bundle.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final
@@ -49,11 +50,16 @@ class ReadSettings:
 
 @dataclass(frozen=True)
 class Progress:
-    """A reader's word that it is alive, once a bundle."""
+    """A reader's word that it is alive, once a bundle.
+
+    `since_ms`: broker time from which on everything is read, said by a reader whose watermark is
+    not yet known because it started without restored state.
+    """
 
     partitions: tuple[int, ...]
     watermark_ms: int | None
     messages: int
+    since_ms: int | None = None
 
 
 class _Tally:
@@ -99,6 +105,21 @@ class _Readers:
 
 
 _readers: Final = _Readers()
+
+
+@contextmanager
+def reading(settings: LogSettings, partitions: tuple[int, ...]) -> Iterator[LogReader]:
+    """A reader for one bundle, the one of the bundle before when it is there."""
+    reader = _readers.take(settings, tuple(partitions))
+    try:
+        yield reader
+    finally:
+        _readers.give(settings, reader)
+
+
+def shares(partitions: list[int], readers: int) -> list[tuple[int, ...]]:
+    """Every reader's partitions: every n-th."""
+    return [share for i in range(readers) if (share := tuple(partitions[i::readers]))]
 
 
 class ReadKafka(beam.DoFn, RestrictionProvider):
@@ -193,8 +214,7 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
         settings = self._settings
         offsets, _ = tracker.current_restriction()
         known = watermark.current_watermark()
-        reader = _readers.take(settings.log, tuple(element))
-        try:
+        with reading(settings.log, element) as reader:
             reader.seek(offsets, None if known is None else known.micros // 1000)
             messages = reader.poll(settings.poll_seconds)
             if tracker.try_claim(dict(reader.position)):
@@ -203,11 +223,10 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
                 mark = reader.watermark()
                 if mark is not None and (known is None or mark * 1000 > known.micros):
                     watermark.set_watermark(Timestamp(micros=mark * 1000))
-                progress = Progress(reader.partitions, mark, len(messages))
+                since = settings.start_ms if known is None else None
+                progress = Progress(reader.partitions, mark, len(messages), since)
                 yield beam.pvalue.TaggedOutput(PROGRESS, progress)
                 tracker.defer_remainder(Duration(0))
-        finally:
-            _readers.give(settings.log, reader)
 
 
 class KafkaRows(beam.PTransform):
@@ -220,11 +239,10 @@ class KafkaRows(beam.PTransform):
 
     def expand(self, begin: Any) -> Any:
         """One element per reader, each with every n-th partition."""
-        partitions = partitions_of(self._settings.log)
-        shares = [tuple(partitions[i :: self._readers]) for i in range(self._readers)]
+        mine = shares(partitions_of(self._settings.log), self._readers)
         rows = (
             begin
-            | "Partitions" >> beam.Create([share for share in shares if share], reshuffle=False)
+            | "Partitions" >> beam.Create(mine, reshuffle=False)
             | "Read"
             >> beam.ParDo(ReadKafka(self._settings)).with_outputs(
                 PULSE, DEAD, PROGRESS, main="minutes"

@@ -14,14 +14,16 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Self
 
 import flask
 import gevent
+import msgspec
 import redis
 from flask_sock import Sock
 from gevent.event import Event
@@ -29,12 +31,18 @@ from gunicorn.app.base import BaseApplication
 from simple_websocket import ConnectionClosed
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from serving import metrics, query
+from serving import breakdown, metrics, query
+from serving.cache import SealedCache
 from serving.ingest.errors import RequestError
 from serving.projects import DEMO, Project, Projects, ProjectsError
 from serving.push import Hub, Leaving, Overrun, Subscriber, error_message
+from serving.replies import Replies
+from serving.seam import Reading, Stores, Unanswered
 from serving.wire import PING_SECONDS, Wire, text_frame
+from stores.cold import open_cold, open_events
+from stores.contract import Reader, StoreUnavailable, TooMuch
 from stores.hot import HotStore
+from stores.hot_reads import HotReader
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +50,8 @@ HELP: Final = {
     "host": "address to listen on",
     "port": "port to listen on",
     "redis_url": "the hot store: Redis 7 or Valkey",
+    "history_url": "the cold store, such as clickhouse://user:password@host:8123/database; "
+    "without it only the last day can be asked for",
     "collector_url": "where clients send events; shown on the dashboard",
     "projects": "JSON file of projects and hashed keys (see serving/projects.py); else only demo",
     "refresh_seconds": "longest time between two live messages",
@@ -68,6 +78,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     redis_url: str = "redis://127.0.0.1:6380/0"
+    history_url: str = ""
     collector_url: str = "http://127.0.0.1:8081"
     projects: Path | None = None
     refresh_seconds: float = 2.0
@@ -85,8 +96,17 @@ class Settings:
         return cls(**vars(parser.parse_args(arguments)))
 
 
-def create_app(settings: Settings, client: Any, projects: Projects) -> flask.Flask:
-    """The application over a Redis client and a registry of projects."""
+def create_app(
+    settings: Settings,
+    client: Any,
+    projects: Projects,
+    cold: Reader | None = None,
+    events: breakdown.PageCounter | None = None,
+) -> flask.Flask:
+    """The application over a Redis client and a registry of projects.
+
+    `cold` is history and `events` the raw events, where there are any.
+    """
     app = flask.Flask("serving", static_folder=str(Path(__file__).with_name("static")))
     app.config["SOCK_SERVER_OPTIONS"] = {
         "max_message_size": MAX_MESSAGE_BYTES,
@@ -94,6 +114,8 @@ def create_app(settings: Settings, client: Any, projects: Projects) -> flask.Fla
     }
     app.json.sort_keys = False  # type: ignore[attr-defined]
     store = HotStore(client)
+    stores = Stores(HotReader(store), cold, SealedCache(client))
+    replies = Replies(settings.refresh_seconds)
     hub = app.extensions["live"] = Hub(store, client, settings.refresh_seconds)
     origins = {origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()}
 
@@ -129,13 +151,32 @@ def create_app(settings: Settings, client: Any, projects: Projects) -> flask.Fla
             "refresh_seconds": settings.refresh_seconds,
         }
 
+    def asking() -> Project:
+        return reader(flask.request.headers.get("X-Read-Key") or flask.request.args.get("key"))
+
+    def reply(question: Hashable, answer: Callable[[Reading], Any], now: float) -> flask.Response:
+        body = replies.get(question, lambda: msgspec.json.encode(stores.ask(now, answer)))
+        return flask.Response(body, mimetype="application/json")
+
     @app.get("/v1/metrics")
-    def get_metrics() -> dict[str, Any]:
-        arguments = flask.request.args
-        project = reader(flask.request.headers.get("X-Read-Key") or arguments.get("key"))
-        now = time.time()
-        asked = query.parse(arguments.to_dict(flat=False), now)
-        return metrics.answer(store, project.name, project.currency, asked, now)
+    def get_metrics() -> flask.Response:
+        project, now = asking(), time.time()
+        asked = query.parse(flask.request.args.to_dict(flat=False), now, history=cold is not None)
+        return reply((project.name, asked), partial(metrics.answer, project, asked, now), now)
+
+    @app.get("/v1/breakdown")
+    def get_breakdown() -> flask.Response:
+        project, now = asking(), time.time()
+        subject, asked = breakdown.parse(
+            flask.request.args.to_dict(flat=False), now, history=cold is not None
+        )
+        if subject != breakdown.PAGE:
+            answer = partial(breakdown.answer, project, subject, asked, now)
+        elif events is not None:
+            answer = partial(breakdown.pages, events, project, asked, now)
+        else:
+            raise RequestError("parameter_invalid", "Pages need a store of raw events.")
+        return reply((project.name, subject, asked), answer, now)
 
     def live(socket: Any) -> None:
         opened = time.monotonic()
@@ -191,6 +232,18 @@ def create_app(settings: Settings, client: Any, projects: Projects) -> flask.Fla
             answer.headers["Retry-After"] = "2"
         return answer
 
+    @app.errorhandler(Unanswered)
+    def unanswered(_: Unanswered) -> flask.Response:
+        return refused(RequestError("store_unavailable"))
+
+    @app.errorhandler(StoreUnavailable)
+    def one_away(error: StoreUnavailable) -> flask.Response:
+        return refused(RequestError("store_unavailable", str(error)))
+
+    @app.errorhandler(TooMuch)
+    def too_much(error: TooMuch) -> flask.Response:
+        return refused(RequestError("query_too_large", str(error)))
+
     @app.errorhandler(redis.RedisError)
     def store_away(error: redis.RedisError) -> flask.Response:
         _log.warning("the store is away: %s", error)
@@ -231,7 +284,8 @@ def _subscription(text: str | bytes, reader: Any) -> tuple[Project, dict[str, st
     if not isinstance(filters, dict) or not all(isinstance(v, str) for v in filters.values()):
         raise wrong
     key = message.get("key")
-    return reader(key if isinstance(key, str) else None), query.check_filter(filters)
+    query.check_filter({name: (value,) for name, value in filters.items()})
+    return reader(key if isinstance(key, str) else None), filters
 
 
 class Server(BaseApplication):
@@ -260,7 +314,9 @@ class Server(BaseApplication):
         client = redis.Redis.from_url(
             self._settings.redis_url, socket_timeout=10, socket_connect_timeout=5
         )
-        app = create_app(self._settings, client, self._projects)
+        url = self._settings.history_url
+        events = open_events(url) if url.startswith("clickhouse") else None
+        app = create_app(self._settings, client, self._projects, open_cold(url), events)
         _at_stop(app.extensions["live"].stop)
         return app
 

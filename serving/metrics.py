@@ -1,66 +1,56 @@
-"""Answers from the hot store: columns of numbers per window and series.
+"""Answers of `GET /v1/metrics`: columns of numbers per step and series.
 
-Unique users are always unions. Where the store has no union for what is asked, the answer says so.
-`other` is never stored: it is the parent minus the named children.
+Unique users are always unions. Where no store has a union for what is asked, the answer says so.
+A step of which some minutes could not be asked for is null, never the sum of the rest.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from events.sketch import STANDARD_ERROR
-from serving.query import COUNTS, GRANULARITIES, Query
-from stores.hot import HotStore, Values
-from stores.pane import DIMENSIONS, MEASURES, MINUTE, SKETCHED, STATUS_NAMES, Grouping
+from events import sketch
+from serving.projects import Project
+from serving.query import COUNTS, Query
+from serving.seam import Reading
+from serving.series import Period, Row, events_of, measure, series
+from stores.contract import Values, status_of
+from stores.pane import SKETCHED, STATUS_NAMES
 
-Ints = NDArray[np.int64]
-OTHER: Final = "other"
-READ_AT_ONCE: Final = 100  # series; 24 hours of one are 80 KB here
-_COLUMN: Final = {name: i for i, name in enumerate(MEASURES)}
+# Type of event → its measure. Events of any other type are custom.
+TYPES: Final = {
+    "page_view": "page_views",
+    "click": "clicks",
+    "purchase": "purchases",
+    "error": "errors",
+}
+CUSTOM: Final = "custom"
+STALE: Final = 60  # seconds: a range that ended so long ago has no active users
+_Number = TypeVar("_Number")
+_Users = Mapping[tuple[Values, int], int]  # (values, step) → estimate
 
 
-def answer(
-    store: HotStore, project: str, currency: str, query: Query, now: float
-) -> dict[str, Any]:
-    """The reply of `GET /v1/metrics`. Raises `redis.RedisError`."""
-    step = GRANULARITIES[query.granularity] or query.end - query.start
-    times = list(range(query.start, query.end, step))
-    unavailable: dict[str, str] = {}
-    series = []
-    for shown, values, rows in _series(store, project, query, step):
-        columns: dict[str, Any] = {"dimensions": shown}
-        for name in query.metrics:
-            columns[name] = _metric(name, rows)
-        if values is not None:
-            events = events_of(rows).tolist()
-            _add_users(
-                columns, store, project, query, values, times, step, now, unavailable, events
-            )
-        if "revenue" in query.metrics:
-            columns["revenue_micros"] = rows[:, _COLUMN["revenue_micros"]].tolist()
-        series.append(columns)
-    status = store.status(project, query.start, query.end)
-    return {
-        "project": project,
-        "currency": currency,
+def answer(project: Project, query: Query, now: float, reading: Reading) -> dict[str, Any]:
+    """The reply. Raises what a `Reading` does."""
+    period = Period(reading, project.name, query, query.edges)
+    rows = series(period)
+    reply: dict[str, Any] = {
+        "project": project.name,
+        "currency": project.currency,
         "granularity": query.granularity,
-        "start": query.start,
-        "end": query.end,
+        "timezone": query.timezone,
         "as_of": now,
-        "time": times,
-        "status": [STATUS_NAMES[s] for s in _least_complete(status, step // MINUTE)],
-        "series": series,
-        "unique_users_standard_error": round(STANDARD_ERROR, 5),
-        "unavailable": unavailable,
+        "boundary": reading.boundary,
+        **_columns(period, rows, now),
+        "unique_users_standard_error": round(sketch.STANDARD_ERROR, 5),
     }
-
-
-def events_of(rows: Ints) -> Ints:
-    """Events of people: all rows but bots'."""
-    found: Ints = rows[:, _COLUMN["rows"]] - rows[:, _COLUMN["bots"]]
-    return found
+    if query.compare is not None:
+        before = Period(reading, project.name, query, query.compared(), period.unavailable)
+        named = [row.values for row in rows if row.values is not None]
+        rows = series(before, named)
+        reply["compare"] = {"period": query.compare, **_columns(before, rows, now)}
+    reply["unavailable"] = period.unavailable
+    return reply
 
 
 def rate(part: float, whole: float) -> float | None:
@@ -68,106 +58,140 @@ def rate(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
-def _metric(name: str, rows: Ints) -> list[Any] | None:
-    if name == "events":
-        return list(events_of(rows).tolist())
-    if name in COUNTS:
-        return list(rows[:, _COLUMN[name]].tolist())
-    if name == "revenue":
-        return [micros / 1_000_000 for micros in rows[:, _COLUMN["revenue_micros"]].tolist()]
-    if name == "error_rate":
-        errors, events = rows[:, _COLUMN["errors"]].tolist(), events_of(rows).tolist()
-        return [rate(part, whole) for part, whole in zip(errors, events, strict=True)]
-    return None  # users: by union, not from counts
-
-
-def _series(
-    store: HotStore, project: str, query: Query, step: int
-) -> list[tuple[dict[str, str], Values | None, Ints]]:
-    """Each series: what it shows, its values in the store (None: `other`), rows per step."""
-    filters = dict(query.filters)
-    parent_grouping: Grouping = tuple(d for d in DIMENSIONS if d in filters)
-    parent_values = tuple(filters[d] for d in parent_grouping)
-    parent = store.series(project, parent_grouping, parent_values, query.start, query.end)
-    if not query.dimensions:
-        return [(filters, parent_values, _sum(parent, step))]
-    grouping = query.grouping
-    found = [
-        values
-        for values in store.members(project, grouping, query.start, query.end)
-        if all(filters.get(d, value) == value for d, value in zip(grouping, values, strict=True))
+def _columns(period: Period, rows: Sequence[Row], now: float) -> dict[str, Any]:
+    """Times, completeness and the series' columns of one range."""
+    edges, reading = period.edges, period.reading
+    starts, ends = np.array(edges[:-1]), np.array(edges[1:])
+    gaps = reading.missing(edges[0], edges[-1])
+    gone = np.zeros(len(starts), np.bool_)
+    for gap in gaps:
+        gone |= (starts < gap.end) & (ends > gap.start)
+    lost = gone.tolist()
+    status = [
+        "missing" if nothing else STATUS_NAMES[status_of(bits)]
+        for bits, nothing in zip(
+            reading.completeness(period.project, edges).tolist(), lost, strict=True
+        )
     ]
-    named = _largest(store, project, query, found)
-    # In an open minute a child may have been written a moment before its parent.
-    rest = np.maximum(parent - sum((rows for _, rows in named), np.zeros_like(parent)), 0)
-    result: list[tuple[dict[str, str], Values | None, Ints]] = [
-        (dict(zip(grouping, values, strict=True)), values, _sum(rows, step))
-        for values, rows in named
-    ]
-    if rest.any():
-        shown = {d: filters.get(d, OTHER) for d in grouping}
-        result.append((shown, None, _sum(rest, step)))
-    return result
+    if period.query.by_type:
+        columns = [typed for row in rows for typed in _by_type(row, lost)]
+    else:
+        columns = [{"dimensions": row.shown} for row in rows]
+        for name in period.query.metrics:
+            _add(name, period, rows, columns, lost, now)
+    return {
+        "start": edges[0],
+        "end": edges[-1],
+        "served": [
+            {"store": store, "start": low, "end": high}
+            for store, low, high in reading.served(edges[0], edges[-1])
+        ],
+        "missing": [gap._asdict() for gap in gaps],
+        "time": list(edges[:-1]),
+        "status": status,
+        "series": columns,
+    }
 
 
-def _largest(
-    store: HotStore, project: str, query: Query, found: Sequence[Values]
-) -> list[tuple[Values, Ints]]:
-    """The `limit` series with most events, most first; ties by name. Reads some at a time."""
-    best: list[tuple[Values, Ints]] = []
-    for first in range(0, len(found), READ_AT_ONCE):
-        some = found[first : first + READ_AT_ONCE]
-        read = store.many(project, query.grouping, some, query.start, query.end)
-        best += [child for child in zip(some, read, strict=True) if child[1][:, 0].any()]
-        best.sort(key=lambda child: (-int(events_of(child[1]).sum()), child[0]))
-        del best[query.limit :]
-    return best
-
-
-def _add_users(
-    columns: dict[str, Any],
-    store: HotStore,
-    project: str,
-    query: Query,
-    values: Values,
-    times: Sequence[int],
-    step: int,
+def _add(
+    name: str,
+    period: Period,
+    rows: Sequence[Row],
+    columns: Sequence[dict[str, Any]],
+    lost: Sequence[bool],
     now: float,
-    unavailable: dict[str, str],
-    events: Sequence[int],
 ) -> None:
-    grouping = query.grouping
-    if "active_users" in query.metrics:
-        if grouping not in SKETCHED:
-            unavailable["active_users"] = "kept for the total and single dimensions only"
+    """One metric to the columns of every series, or the reason why not."""
+    try:
+        if name == "active_users":
+            active = _active(period, now)
+            for row, column in zip(rows, columns, strict=True):
+                column[name] = None if row.values is None else active.get(row.values, 0)
+            return
+        users = _users(period, rows) if name in ("unique_users", "conversion") else {}
+    except ValueError as error:
+        period.unavailable[name] = str(error)
+        for column in columns:
+            column[name] = None
+        return
+    for row, column in zip(rows, columns, strict=True):
+        events = events_of(row.rows).tolist()
+        if name == "revenue":
+            micros = measure(name, row.rows).tolist()
+            column["revenue"] = _but(lost, [m / 1_000_000 for m in micros])
+            column["revenue_micros"] = _but(lost, micros)
+        elif name in COUNTS:
+            column[name] = _but(lost, measure(name, row.rows).tolist())
+        elif name == "error_rate":
+            errors = measure("errors", row.rows).tolist()
+            column[name] = _but(lost, [rate(e, n) for e, n in zip(errors, events, strict=True)])
         else:
-            columns["active_users"] = store.active_users(project, grouping, values, now).users
-    if "unique_users" in query.metrics:
-        try:
-            users = [
-                store.unique_users(project, grouping, values, at, at + step).users for at in times
-            ]
-        except ValueError as error:
-            unavailable["unique_users"] = str(error)
-        else:
-            columns["unique_users"] = _known(users, events)
-            if None in columns["unique_users"]:
-                unavailable["unique_users"] = "not (yet) kept where it is null"
+            known = _known(row, users, events)
+            if None in known:
+                period.unavailable[name] = "not (yet) kept where it is null"
+            if name == "conversion":
+                bought = measure("purchases", row.rows).tolist()
+                shares = [
+                    None if n is None else rate(b, n) for b, n in zip(bought, known, strict=True)
+                ]
+                column[name] = _but(lost, shares)
+            else:
+                column[name] = _but(lost, known)
+                spread = [n if n is None else round(n * sketch.STANDARD_ERROR, 1) for n in known]
+                column["unique_users_error"] = _but(lost, spread)
 
 
-def _known(users: Sequence[int], events: Sequence[int]) -> list[int | None]:
-    """None in place of 0 where there were events: of a series or minute that has no sketch."""
-    return [None if count and not n else n for n, count in zip(users, events, strict=True)]
+def _users(period: Period, rows: Sequence[Row]) -> _Users:
+    """Estimates of the unions of named series. ValueError where no unions are kept."""
+    query = period.query
+    ask = period.slice()
+    if ask.grouping not in SKETCHED:
+        raise ValueError("kept for the total and single dimensions only")
+    if not ask.has_users:
+        raise ValueError("with a dimension, kept for whole hours only")
+    if query.dimensions:
+        names = tuple(sorted({row.values[0] for row in rows if row.values is not None}))
+        if not names:
+            return {}
+        ask = period.slice(where=((query.dimensions[0], names),))
+    found = period.reading.users(ask)
+    return {place: sketch.estimate(entries) for place, entries in found.items()}
 
 
-def _sum(rows: Ints, step: int) -> Ints:
-    per = step // MINUTE
-    summed: Ints = rows.reshape(-1, per, rows.shape[1]).sum(axis=1)
-    return summed
+def _active(period: Period, now: float) -> dict[Values, int]:
+    """Estimates by series. ValueError where there are none."""
+    if period.edges[-1] < now - STALE:
+        raise ValueError("the range ends before the last five minutes")
+    found = period.reading.active_users(period.slice(), now)
+    return {values: sketch.estimate(entries) for values, entries in found.items()}
 
 
-def _least_complete(status: NDArray[np.uint8], per: int) -> list[int]:
-    """The state of a longer window: that of its least complete minute that has anything."""
-    windows = status.reshape(-1, per)
-    least = np.where(windows == 0, 255, windows).min(axis=1)
-    return [int(state) % 255 for state in least]
+def _known(row: Row, users: _Users, events: Sequence[int]) -> list[int | None]:
+    """None in place of 0 where there were events: of a series or step that has no sketch."""
+    if row.values is None:
+        return [None] * len(events)
+    found = [users.get((row.values, step), 0) for step in range(len(events))]
+    return [None if count and not n else n for n, count in zip(found, events, strict=True)]
+
+
+def _by_type(row: Row, lost: Sequence[bool]) -> Iterator[dict[str, Any]]:
+    """One series as one for each type of event that it has."""
+    left = events_of(row.rows)
+    for kind, name in TYPES.items():
+        counts = measure(name, row.rows)
+        left = left - counts
+        if counts.any():
+            yield _typed(row, kind, counts.tolist(), lost)
+    if left.any():
+        yield _typed(row, CUSTOM, left.tolist(), lost)
+
+
+def _typed(row: Row, kind: str, counts: list[int], lost: Sequence[bool]) -> dict[str, Any]:
+    return {"dimensions": row.shown | {"type": kind}, "events": _but(lost, counts)}
+
+
+def _but(lost: Sequence[bool], values: list[_Number]) -> list[_Number | None]:
+    """The values, None where minutes are missing."""
+    if not any(lost):
+        return list(values)
+    return [None if gone else value for gone, value in zip(lost, values, strict=True)]

@@ -1,37 +1,71 @@
 """A query as the API takes it: names checked against allow-lists, times made absolute. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
-from serving.ingest.errors import RequestError
-from stores.pane import DIMENSIONS, MINUTE, Grouping
+from serving import times
+from serving.times import invalid
+from stores.contract import DAY, HOUR
+from stores.pane import DIMENSIONS, Grouping
 
 COUNTS: Final = ("events", "page_views", "clicks", "purchases", "errors", "bots")
-METRICS: Final = (*COUNTS, "error_rate", "revenue", "unique_users", "active_users")
-GRANULARITIES: Final = {"1m": MINUTE, "1h": 3_600, "total": 0}  # seconds; 0: the whole range
-MAX_RANGE: Final = 25 * 3_600  # seconds: what the hot store surely has
+METRICS: Final = (*COUNTS, "error_rate", "revenue", "unique_users", "active_users", "conversion")
+ORDERS: Final = (*COUNTS, "revenue")
+TYPE: Final = "type"  # a dimension of its own: how the events divide among the kinds
+GROUPS: Final = (*DIMENSIONS, TYPE)
+COMPARE: Final = {"previous_period": None, "yesterday": 1, "last_week": 7}  # days earlier
+MAX_RANGE: Final = 400 * DAY
+MAX_HOT_RANGE: Final = 25 * HOUR  # what the hot store surely has
 MAX_LIMIT: Final = 500
+MAX_CELLS: Final = 100_000  # series times steps of one reply
+MAX_VALUES: Final = 50  # of one dimension in a filter
 MAX_VALUE_CHARS: Final = 128
-PARAMETERS: Final = ("start", "end", "granularity", "metrics", "filter", "dimensions", "limit")
-_RELATIVE: Final = re.compile(r"-([0-9]{1,6})([smhd])")
+PARAMETERS: Final = (
+    "start",
+    "end",
+    "granularity",
+    "timezone",
+    "metrics",
+    "filter",
+    "dimensions",
+    "limit",
+    "order",
+    "compare",
+)
 _LIMIT: Final = re.compile(r"[0-9]{1,3}")
-_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+# A comma inside of a value is no comma between two filters.
+_BETWEEN: Final = re.compile(rf",(?=(?:{'|'.join(DIMENSIONS)}):)|,$")
+
+Filters = Mapping[str, tuple[str, ...]]  # dimension → the values that pass
 
 
 @dataclass(frozen=True)
 class Query:
-    """Times in epoch seconds, whole minutes, `end` exclusive."""
+    """Steps between `edges` in epoch seconds, whole minutes; see `stores.contract.Slice`."""
 
-    start: int
-    end: int
-    granularity: str
+    edges: tuple[int, ...]
+    granularity: str  # one of times.STEPS
+    timezone: str
     metrics: tuple[str, ...]
-    filters: tuple[tuple[str, str], ...]  # in the order of DIMENSIONS
-    dimensions: Grouping
+    filters: tuple[tuple[str, tuple[str, ...]], ...]  # in the order of DIMENSIONS
+    dimensions: Grouping  # in the order of DIMENSIONS
+    by_type: bool
     limit: int
+    order: str
+    ascending: bool
+    compare: str | None
+
+    @property
+    def start(self) -> int:
+        """Inclusive."""
+        return self.edges[0]
+
+    @property
+    def end(self) -> int:
+        """Exclusive."""
+        return self.edges[-1]
 
     @property
     def grouping(self) -> Grouping:
@@ -39,101 +73,126 @@ class Query:
         named = {name for name, _ in self.filters} | set(self.dimensions)
         return tuple(name for name in DIMENSIONS if name in named)
 
+    def compared(self) -> tuple[int, ...]:
+        """The edges of the range that this one is compared with."""
+        days = COMPARE[self.compare or "previous_period"]
+        return times.moved(self.edges, days, self.granularity, self.timezone)
 
-def parse(arguments: Mapping[str, list[str]], now: float) -> Query:
-    """A query from URL arguments (each a list of values). Raises RequestError."""
+
+def parse(
+    arguments: Mapping[str, list[str]], now: float, *, history: bool = True, limit: int = 50
+) -> Query:
+    """A query from URL arguments (each a list of values). Raises RequestError.
+
+    Without a `history` store only the last day can be asked for.
+    """
     unknown = set(arguments) - {*PARAMETERS, "key"}
     if unknown:
-        raise _invalid(
+        raise invalid(
             f"There is no parameter {sorted(unknown)[0][:40]!r}; there are {', '.join(PARAMETERS)}."
         )
-    granularity = _one(arguments, "granularity", "1m")
-    if granularity not in GRANULARITIES:
-        raise _invalid(f"granularity is one of {', '.join(GRANULARITIES)}.")
-    step = GRANULARITIES[granularity] or MINUTE
+    granularity = _choice(arguments, "granularity", times.GRANULARITIES, "1m")
+    timezone = times.zone(_one(arguments, "timezone", "UTC"))
     end_text = _one(arguments, "end", "now")
-    start = _time(_one(arguments, "start", "-24h"), now, "start") // step * step
-    end = -(-_time(end_text, now, "end") // step) * step
-    if end_text == "now":
-        end = max(end, (int(now) // step + 1) * step)  # the minute in progress too
-    if not start < end:
-        raise _invalid("start is not before end.")
-    if end - start > MAX_RANGE + step:
-        raise _invalid(f"The range is over {MAX_RANGE // 3_600} hours, which is the limit.")
-    if start < now - MAX_RANGE - step:
-        raise _invalid(f"start is over {MAX_RANGE // 3_600} hours ago, which is the limit.")
-    filters = parse_filter(",".join(arguments.get("filter", [])))
-    dimensions = _names(_one(arguments, "dimensions", ""), DIMENSIONS, "dimensions")
-    both = set(dimensions) & set(filters)
-    if both:
-        raise _invalid(f"{sorted(both)[0]} is filtered by: it cannot be grouped by.")
-    limit = _one(arguments, "limit", "50")
-    if not _LIMIT.fullmatch(limit) or not 1 <= int(limit) <= MAX_LIMIT:
-        raise _invalid(f"limit is a number from 1 to {MAX_LIMIT}.")
+    start = times.moment(_one(arguments, "start", "-24h"), now, "start")
+    end = times.moment(end_text, now, "end")
+    if end - start > MAX_RANGE + DAY:
+        raise invalid(f"The range is over {MAX_RANGE // DAY} days, which is the limit.")
+    granularity = times.granularity_of(granularity, end - start)
+    edges = times.cut(start, end, granularity, timezone, until_now=end_text == "now")
+    if not history and edges[0] < now - MAX_HOT_RANGE - (times.STEPS[granularity] or 60):
+        raise invalid(
+            f"start is over {MAX_HOT_RANGE // HOUR} hours ago, which is the limit: "
+            "there is no history store."
+        )
+    filters = parse_filter(arguments.get("filter", []))
+    groups = _names(_one(arguments, "dimensions", ""), GROUPS, "dimensions")
+    metrics = _names(_one(arguments, "metrics", "events"), METRICS, "metrics")
+    if TYPE in groups and set(metrics) != {"events"}:
+        raise invalid("With dimensions=type the only metric is events.")
+    most = _limit(_one(arguments, "limit", str(limit)))
+    order, _, direction = _one(arguments, "order", "events").partition(":")
+    if order not in ORDERS or direction not in ("", "asc", "desc"):
+        raise invalid(f"order is one of {', '.join(ORDERS)}, with :asc or :desc.")
+    dimensions = tuple(name for name in DIMENSIONS if name in groups)
+    cells = (len(edges) - 1) * (most + 1 if dimensions else 1)
+    if cells > MAX_CELLS:
+        raise invalid(
+            f"{cells:,} points are over {MAX_CELLS:,}, which is the limit: "
+            "ask for fewer series, a shorter range or longer steps."
+        )
+    compare = _choice(arguments, "compare", ("", *COMPARE), "")
     return Query(
-        start,
-        end,
+        edges,
         granularity,
-        _names(_one(arguments, "metrics", "events"), METRICS, "metrics"),
+        timezone,
+        metrics,
         tuple((name, filters[name]) for name in DIMENSIONS if name in filters),
-        tuple(name for name in DIMENSIONS if name in dimensions),
-        int(limit),
+        dimensions,
+        TYPE in groups,
+        most,
+        order,
+        direction == "asc",
+        compare or None,
     )
 
 
-def parse_filter(text: str) -> dict[str, str]:
-    """`country:US,device:mobile` as a mapping. Raises RequestError."""
-    pairs = [part.partition(":") for part in text.split(",") if part]
-    if not all(colon for _, colon, _ in pairs):
-        raise _invalid(f"filter is dimension:value, with one of {', '.join(DIMENSIONS)}.")
-    return check_filter({name: value for name, _, value in pairs}, len(pairs))
+def parse_filter(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """`country:US,country:DE,device:mobile`: several values of a dimension mean any of them.
+
+    Raises RequestError.
+    """
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        for part in _BETWEEN.split(text):
+            name, colon, value = part.partition(":")
+            if part and not colon:
+                raise invalid(f"filter is dimension:value, with one of {', '.join(DIMENSIONS)}.")
+            if part:
+                found.setdefault(name, []).append(value)
+    return check_filter({name: tuple(dict.fromkeys(values)) for name, values in found.items()})
 
 
-def check_filter(filters: Mapping[str, str], named: int | None = None) -> dict[str, str]:
-    """Only known dimensions, one value each. Raises RequestError."""
-    if named is not None and named != len(filters):
-        raise _invalid("filter takes one value for a dimension.")
-    for name, value in filters.items():
+def check_filter(filters: Filters) -> dict[str, tuple[str, ...]]:
+    """Only known dimensions, with values that can be. Raises RequestError."""
+    for name, values in filters.items():
         if name not in DIMENSIONS:
-            raise _invalid(f"filter is dimension:value, with one of {', '.join(DIMENSIONS)}.")
-        if len(value) > MAX_VALUE_CHARS:
-            raise _invalid(f"A value in filter is over {MAX_VALUE_CHARS} characters.")
-        if any("\ud800" <= char <= "\udfff" for char in value):  # JSON can say it; UTF-8 cannot
-            raise _invalid("A value in filter is not Unicode.")
+            raise invalid(f"filter is dimension:value, with one of {', '.join(DIMENSIONS)}.")
+        if not 1 <= len(values) <= MAX_VALUES:
+            raise invalid(f"filter takes 1 to {MAX_VALUES} values for a dimension.")
+        for value in values:
+            if len(value) > MAX_VALUE_CHARS:
+                raise invalid(f"A value in filter is over {MAX_VALUE_CHARS} characters.")
+            if any("\ud800" <= char <= "\udfff" for char in value):  # JSON can say it; UTF-8 cannot
+                raise invalid("A value in filter is not Unicode.")
     return dict(filters)
 
 
 def _one(arguments: Mapping[str, list[str]], name: str, default: str) -> str:
     values = arguments.get(name, [default])
     if len(values) != 1:
-        raise _invalid(f"{name} is given {len(values)} times.")
+        raise invalid(f"{name} is given {len(values)} times.")
     return values[0]
+
+
+def _choice(
+    arguments: Mapping[str, list[str]], name: str, allowed: Sequence[str], default: str
+) -> str:
+    value = _one(arguments, name, default)
+    if value not in allowed:
+        raise invalid(f"{name} is one of {', '.join(filter(None, allowed))}.")
+    return value
 
 
 def _names(text: str, allowed: tuple[str, ...], what: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part for part in text.split(",") if part))
     for name in names:
         if name not in allowed:
-            raise _invalid(f"{what}: {name[:40]!r} is none of {', '.join(allowed)}.")
+            raise invalid(f"{what}: {name[:40]!r} is none of {', '.join(allowed)}.")
     return names
 
 
-def _time(text: str, now: float, what: str) -> int:
-    if text == "now":
-        return int(now)
-    relative = _RELATIVE.fullmatch(text)
-    if relative:
-        return int(now) - int(relative[1]) * _UNITS[relative[2]]
-    if text.isascii() and text.isdigit() and len(text) <= 11:
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise _invalid(
-            f"{what} is ISO 8601, epoch seconds, 'now', or relative such as -24h."
-        ) from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-
-
-def _invalid(detail: str) -> RequestError:
-    return RequestError("parameter_invalid", detail)
+def _limit(text: str) -> int:
+    if not _LIMIT.fullmatch(text) or not 1 <= int(text) <= MAX_LIMIT:
+        raise invalid(f"limit is a number from 1 to {MAX_LIMIT}.")
+    return int(text)

@@ -6,8 +6,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.metrics import events_of, rate
+from serving.metrics import rate
 from serving.projects import Project
+from serving.series import events_of
 from stores.hot import HotStore
 from stores.pane import DIMENSIONS, MEASURES, MINUTE, PULSE, SKETCHED, STATUS_NAMES
 

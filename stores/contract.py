@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from events.sketch import Entries
@@ -134,6 +135,26 @@ class ColdStore(Reader, Protocol):
         """Let go of connections."""
 
 
+class RawBatch(NamedTuple):
+    """Rows of one message and project: where it stands in the log, and the rows' places in it."""
+
+    project: str
+    partition: int
+    offset: int
+    numbers: Ints  # of `rows` in their message
+    rows: pa.RecordBatch  # all columns of `events.batch.SCHEMA`
+
+
+class EventStore(Protocol):
+    """Raw events, every row once, told apart by (project, partition, offset, number)."""
+
+    def write_events(self, batches: Sequence[RawBatch]) -> int:
+        """Store rows, in one insert; returns how many were sent. Idempotent. StoreUnavailable."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
 def edges(start: int, end: int, step: int, timezone: str = "UTC") -> tuple[int, ...]:
     """Edges of steps from `start` to `end`; days begin at local midnight, whatever their length.
 
@@ -158,7 +179,7 @@ def _midnights(start: int, end: int, zone: ZoneInfo) -> list[int]:
         at = int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp())
         if at >= end:
             return found
-        if at > start:
+        if at > (found[-1] if found else start):  # some islands have skipped a day
             found.append(at)
 
 

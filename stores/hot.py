@@ -19,7 +19,7 @@ from events import sketch
 from stores import layout
 from stores.hot_scripts import UNION, WRITE
 from stores.layout import DAY, HOUR, RECORD
-from stores.pane import ACTIVE, FINAL, MEASURES, MINUTE, PULSE, SKETCHED, Grouping, Pane
+from stores.pane import ACTIVE, FINAL, MEASURES, MINUTE, PULSE, Grouping, Pane
 
 Values = tuple[str, ...]
 Ints = NDArray[np.int64]
@@ -27,7 +27,6 @@ Ints = NDArray[np.int64]
 KEEP: Final = 26 * HOUR  # after the end of the day that a key belongs to
 KEEP_ACTIVE: Final = 300  # after the window's end
 SERIES_PER_CALL: Final = 500  # bounds how long one script runs
-SKETCHES_PER_CALL: Final = 60  # 740 KB
 MAX_SERIES_PER_DAY: Final = 2_000  # per project, width and grouping set; the rest is `other`
 # Of those, how many have sketches: 12 KB each, a dimension's 26 hours and 10 windows.
 MAX_SKETCHED_PER_DAY: Final = 500
@@ -127,7 +126,25 @@ class HotStore:
         keys = [layout.members_key(project, MINUTE, grouping, day) for day in days]
         return sorted(layout.parse_values(text.decode()) for text in self._redis.sunion(keys))
 
+    def sketched(self, project: str, grouping: Grouping, start: int, end: int) -> list[Values]:
+        """The series that have sketches on the days from `start` to `end`, sorted."""
+        days = range(start // DAY, (max(start, end - 1)) // DAY + 1)
+        keys = [layout.sketched_key(project, MINUTE, grouping, day) for day in days]
+        return sorted(layout.parse_values(text.decode()) for text in self._redis.sunion(keys))
+
+    def sketches(self, keys: Sequence[str]) -> list[sketch.Entries | None]:
+        """The sketches of such keys, None where there is none."""
+        found = self._redis.mget(keys) if keys else []
+        return [None if blob is None else sketch.from_blob(blob) for blob in found]
+
     def active_users(self, project: str, grouping: Grouping, values: Values, now: float) -> Unique:
+        """Users of the last five minutes, see `active_sketch`."""
+        users = sketch.estimate(self.active_sketch(project, grouping, values, now))
+        return Unique(users, users * sketch.STANDARD_ERROR)
+
+    def active_sketch(
+        self, project: str, grouping: Grouping, values: Values, now: float
+    ) -> sketch.Entries:
         """Users of the five minutes that end with the minute of `now`.
 
         At the turn of a minute nothing of that window is written yet: then those of the window
@@ -136,34 +153,37 @@ class HotStore:
         """
         start = int(now) // MINUTE * MINUTE - (ACTIVE - MINUTE)
         prefix = f"{layout.active_prefix(project, grouping)}{layout.values_text(values)}"
-        for blob in self._redis.mget(f"{prefix}:{start}", f"{prefix}:{start - MINUTE}"):
-            if blob is not None:
-                return _unique(sketch.from_blob(blob))
-        return Unique(0, 0.0)
-
-    def unique_users(
-        self, project: str, grouping: Grouping, values: Values, start: int, end: int
-    ) -> Unique:
-        """Distinct users from `start` to `end`: the union over minutes, never a sum.
-
-        Only the total has sketches per minute; single dimensions have whole hours, and two or more
-        have none. Raises ValueError for a range that has no union.
-        """
-        if grouping not in SKETCHED:
-            raise ValueError("unique users are kept for the total and single dimensions only")
-        step = HOUR if grouping else MINUTE
-        if start % step or end % step:
-            raise ValueError(f"with this filter unique users need whole {step}-second steps")
-        prefix = layout.users_prefix(project, grouping) + layout.values_text(values)
-        return self._count([f"{prefix}:{at}" for at in range(start, end, step)])
+        for entries in self.sketches([f"{prefix}:{start}", f"{prefix}:{start - MINUTE}"]):
+            if entries is not None:
+                return entries
+        return np.empty(0, np.uint32)
 
     def pulse(self, project: str, grouping: Grouping, values: Values, start: int, end: int) -> Ints:
         """`MEASURES` of each ten seconds; for the total and single dimensions."""
         return self.series(project, grouping, values, start, end, PULSE)
 
-    def beat(self, now: float) -> None:
-        """The job is alive."""
-        self._redis.set(layout.HEARTBEAT, int(now), ex=60)
+    def beat(self, now: float, since: int | None = None) -> None:
+        """The job is alive, and has read on.
+
+        `since` (seconds): it started without restored state, and reads all that happened from then
+        on. Without it a store that has lost its memory holds whole minutes from a minute after now.
+        """
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.set(layout.HEARTBEAT, int(now), ex=60)
+        pipe.set(layout.SEEN, int(now))
+        start = int(now) + MINUTE if since is None else since
+        pipe.set(layout.SINCE, -(-start // MINUTE) * MINUTE, nx=True)
+        pipe.execute()
+
+    def last_seen(self) -> int | None:
+        """When any job was last alive, unix seconds, however long ago."""
+        value = self._redis.get(layout.SEEN)
+        return None if value is None else int(value)
+
+    def since(self) -> int | None:
+        """The first minute from which on everything is here; None when nobody has said."""
+        value = self._redis.get(layout.SINCE)
+        return None if value is None else int(value)
 
     def last_beat(self) -> int | None:
         """When the job was last alive, unix seconds; None after a minute of silence."""
@@ -209,15 +229,17 @@ class HotStore:
     def _sketch_calls(
         self, pane: Pane, only: set[bytes] | None
     ) -> list[tuple[Any, list[str], list[Any]]]:
+        expires = (pane.start // DAY + 1) * DAY + KEEP
+        hour = layout.hour_users_prefix(pane.project, pane.grouping)
+        at = pane.start // HOUR * HOUR
+        minute = None
         if pane.width == ACTIVE:
-            prefix = layout.active_prefix(pane.project, pane.grouping)
-            start, expires = pane.start, pane.start + ACTIVE + KEEP_ACTIVE
-        else:
-            prefix = layout.users_prefix(pane.project, pane.grouping)
-            start = pane.start // HOUR * HOUR if pane.grouping else pane.start
-            expires = (pane.start // DAY + 1) * DAY + KEEP
-            if pane.grouping and pane.status < FINAL:
-                return []  # a dimension's hour is written once a minute, not once a refresh
+            hour = layout.active_prefix(pane.project, pane.grouping)
+            at, expires = pane.start, pane.start + ACTIVE + KEEP_ACTIVE
+        elif not pane.grouping:
+            minute = layout.minute_users_key(pane.project, pane.start)
+        elif pane.status < FINAL:
+            return []  # a dimension's hour is written once a minute, not once a refresh
         scratch = f"{layout.base(pane.project)}:scratch"
         forget = (pane.start // DAY + 1) * DAY + KEEP
         calls = []
@@ -225,10 +247,11 @@ class HotStore:
         for values, entries in zip(pane.series, parts, strict=True):
             name = layout.values_text(values)
             if len(entries) and (only is None or name.encode() in only):
-                keys = [f"{prefix}{name}:{start}", scratch, _admitted(pane)]
                 blob = sketch.to_blob(entries, dense=True)
                 args = [blob, expires, name, self._max_sketched, forget]
-                calls.append((self._union, keys, args))
+                for key in (f"{hour}{name}:{at}", minute):
+                    if key is not None:
+                        calls.append((self._union, [key, scratch, _admitted(pane)], args))
         return calls
 
     def _run(self, calls: Sequence[tuple[Any, list[str], list[Any]]]) -> list[int]:
@@ -248,21 +271,7 @@ class HotStore:
             message = json.dumps({"minutes": sorted(minutes)}, separators=(",", ":"))
             self._redis.publish(layout.channel(project), message)
 
-    def _count(self, keys: Sequence[str]) -> Unique:
-        dense = np.zeros(sketch.REGISTERS, np.uint8)
-        for first in range(0, len(keys), SKETCHES_PER_CALL):
-            for blob in self._redis.mget(keys[first : first + SKETCHES_PER_CALL]):
-                if blob is not None:  # six times faster than sorting all entries
-                    np.maximum(dense, sketch.registers(sketch.from_blob(blob)), out=dense)
-        index = np.flatnonzero(dense).astype(np.uint32)
-        return _unique((index << np.uint32(6)) | dense[index])
-
 
 def _admitted(pane: Pane) -> str:
     day = pane.start // DAY
     return layout.sketched_key(pane.project, pane.width, pane.grouping, day)
-
-
-def _unique(entries: sketch.Entries) -> Unique:
-    users = sketch.estimate(entries)
-    return Unique(users, users * sketch.STANDARD_ERROR)

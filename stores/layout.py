@@ -8,10 +8,13 @@ values are percent-encoded and joined by commas, `-` for the total; `day` counts
 `sl:{p}:m:<width>:<grouping>:<day>`            set of the series' values that have such a string
 `sl:{p}:k:<width>:<grouping>:<day>`            set of the series' values that have sketches
 `sl:{p}:c:<day>`                               string, 1 byte per minute: completeness
-`sl:{p}:u:<grouping>:<values>:<start>`         HyperLogLog: a minute of the total, an hour of others
+`sl:{p}:u:-:-:<start>`                         HyperLogLog: users of a minute, of the total only
+`sl:{p}:h:<grouping>:<values>:<start>`         HyperLogLog: users of an hour
 `sl:{p}:a:<grouping>:<values>:<start>`         HyperLogLog: active users of the window from `start`
 `sl:announce:{p}`                              pub/sub channel: what changed
-`sl:job:heartbeat`                             unix seconds: when the job was last alive
+`sl:job:heartbeat`                             unix seconds: when the job was last alive; expires
+`sl:job:seen`                                  the same, kept: where a new job has to go on from
+`sl:since`                                     unix seconds: all minutes from here on are in here
 =============================================  ====================================================
 """
 
@@ -27,6 +30,8 @@ from stores.pane import MEASURES, Grouping
 DAY: Final = 86_400
 HOUR: Final = 3_600
 HEARTBEAT: Final = "sl:job:heartbeat"
+SEEN: Final = "sl:job:seen"
+SINCE: Final = "sl:since"
 
 # rows first: the version that the script compares.
 RECORD: Final = np.dtype(
@@ -111,9 +116,14 @@ def status_key(project: str, day: int) -> str:
     return f"{base(project)}:c:{day}"
 
 
-def users_prefix(project: str, grouping: Grouping) -> str:
-    """Unique users of a minute or an hour, up to the values."""
-    return f"{base(project)}:u:{grouping_text(grouping)}:"
+def minute_users_key(project: str, start: int) -> str:
+    """Users of a minute, of the total."""
+    return f"{base(project)}:u:-:-:{start}"
+
+
+def hour_users_prefix(project: str, grouping: Grouping) -> str:
+    """Users of an hour, up to the values."""
+    return f"{base(project)}:h:{grouping_text(grouping)}:"
 
 
 def active_prefix(project: str, grouping: Grouping) -> str:

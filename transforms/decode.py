@@ -5,9 +5,9 @@ Our collector sends EventBatches. Producers that are not ours may send JSON: the
 becomes a `DeadLetter` with a reason of `events.reasons.MESSAGE_REASONS`; the rest still counts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -58,7 +58,7 @@ class Record(schema.Event, kw_only=True):
 
 
 class Decoded(NamedTuple):
-    """The rows of one message by project (`HOT_COLUMNS`), and what was refused."""
+    """The rows of one message by project (`HOT_COLUMNS`, or all), and what was refused."""
 
     rows: dict[str, pa.RecordBatch]
     dead: list[DeadLetter]
@@ -67,23 +67,26 @@ class Decoded(NamedTuple):
 _record_decoder: Final = msgspec.json.Decoder(Record)
 
 
-def decode(message: Message, currency: str = "USD") -> Decoded:
-    """Decode one message. Never raises on bad input: it comes back as dead letters."""
+def decode(message: Message, currency: str = "USD", *, hot_only: bool = True) -> Decoded:
+    """Decode one message into `HOT_COLUMNS` or all columns of `batch.SCHEMA`.
+
+    Never raises on bad input: it comes back as dead letters.
+    """
     payload = message.payload
     if not payload:
         return Decoded({}, [_dead(message, payload, "message_empty", "no bytes")])
     if message.content_type == batch.CONTENT_TYPE or batch.is_batch(payload):
         try:
-            project, rows = batch.decode(payload)
+            project, rows = batch.decode(payload, hot_only=hot_only)
         except batch.BatchError as error:
             return Decoded({}, [_dead(message, payload, error.code, str(error))])
         return Decoded({project: rows}, [])
     if payload.lstrip()[:1] != b"{":
         return Decoded({}, [_dead(message, payload, "message_undecodable", "no known format")])
-    return _decode_json(message, currency)
+    return _decode_json(message, currency, hot_only)
 
 
-def _decode_json(message: Message, currency: str) -> Decoded:
+def _decode_json(message: Message, currency: str, hot_only: bool) -> Decoded:
     records: dict[str, list[Record]] = {}
     dead = []
     for line in message.payload.split(b"\n"):
@@ -99,7 +102,12 @@ def _decode_json(message: Message, currency: str) -> Decoded:
             dead.append(_dead(message, line, "message_project_missing", "no project"))
         else:
             records.setdefault(project, []).append(record)
-    return Decoded({project: to_rows(project, items) for project, items in records.items()}, dead)
+    schema_ = _HOT if hot_only else batch.SCHEMA
+    rows = {
+        project: to_rows(project, items, schema_, message.broker_ms)
+        for project, items in records.items()
+    }
+    return Decoded(rows, dead)
 
 
 def _decode_record(line: bytes, currency: str) -> Record:
@@ -111,29 +119,39 @@ def _decode_record(line: bytes, currency: str) -> Record:
     return record
 
 
-def to_rows(project: str, records: Iterable[Record]) -> pa.RecordBatch:
-    """Records of one project as a batch of `HOT_COLUMNS`."""
+def to_rows(
+    project: str, records: Iterable[Record], columns: pa.Schema = _HOT, received_at: int = 0
+) -> pa.RecordBatch:
+    """Records of one project as a batch of some or all columns of `batch.SCHEMA`."""
     items = list(records)
-    columns = {
-        "event_time": pa.array([r.ts for r in items], pa.int64()),
-        "dedup_key": pa.array(
-            [event_key(project, r.id) if r.id else 0 for r in items], pa.uint64()
-        ),
-        "type": _text(r.type for r in items),
-        "user_hash": pa.array([sketch.user_hash(r.user_id) for r in items], pa.uint64()),
-        "category": _text(r.category or "" for r in items),
-        "country": _text(r.country for r in items),
-        "device": _text("bot" if r.bot else r.device for r in items),
-        "bot": pa.array([r.bot for r in items], pa.bool_()),
-        "revenue_micros": pa.array(
-            [
-                schema.micros(r.amount) if r.amount is not None and r.type == "purchase" else 0
-                for r in items
-            ],
-            pa.int64(),
-        ),
+    amounts = [None if r.amount is None else schema.micros(r.amount) for r in items]
+    made: dict[str, Callable[[], list[Any]]] = {
+        "event_time": lambda: [r.ts for r in items],
+        "client_time": lambda: [r.ts for r in items],
+        "received_at": lambda: [received_at] * len(items),
+        "event_id": lambda: [r.id.bytes if r.id else bytes(16) for r in items],
+        "dedup_key": lambda: [event_key(project, r.id) if r.id else 0 for r in items],
+        "type": lambda: [r.type for r in items],
+        "user_id": lambda: [r.user_id for r in items],
+        "user_hash": lambda: [sketch.user_hash(r.user_id) for r in items],
+        "session_id": lambda: [r.session_id for r in items],
+        "url": lambda: [r.url for r in items],
+        "category": lambda: [r.category or "" for r in items],
+        "country": lambda: [r.country for r in items],
+        "device": lambda: ["bot" if r.bot else r.device for r in items],
+        "bot": lambda: [r.bot for r in items],
+        "revenue_micros": lambda: [
+            amount if amount is not None and r.type == "purchase" else 0
+            for r, amount in zip(items, amounts, strict=True)
+        ],
+        "amount_micros": lambda: amounts,
+        "currency": lambda: [r.currency for r in items],
+        "props": lambda: [
+            None if r.props is None else msgspec.json.encode(r.props).decode() for r in items
+        ],
     }
-    return pa.RecordBatch.from_arrays([columns[name] for name in _HOT.names], schema=_HOT)
+    arrays = [_array(made[field.name](), field.type) for field in columns]
+    return pa.RecordBatch.from_arrays(arrays, schema=columns)
 
 
 def concat(batches: list[pa.RecordBatch], keep: list[Mask | None]) -> pa.Table:
@@ -145,8 +163,10 @@ def concat(batches: list[pa.RecordBatch], keep: list[Mask | None]) -> pa.Table:
     return pa.Table.from_batches(kept, schema=_HOT)
 
 
-def _text(values: Iterable[str]) -> pa.DictionaryArray:
-    return pa.array(list(values), pa.utf8()).dictionary_encode()
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(kind):
+        return pa.array(values, kind.value_type).dictionary_encode()
+    return pa.array(values, kind)
 
 
 def _dead(message: Message, payload: bytes, reason: str, detail: str) -> DeadLetter:

@@ -11,7 +11,9 @@ import redis
 from deploy.services import ValkeyServer
 from pipelines import main
 from stores.hot import HotStore
+from stores.hot_reads import HotReader
 from stores.pane import FINAL
+from tests.integration.users import unique_users
 
 pytestmark = pytest.mark.integration
 
@@ -63,7 +65,7 @@ def test_files_are_counted_once_however_often_they_are_read(
         assert int(rows[:, 3].sum()) == 100
         assert int(rows[:, 6].sum()) == 100 * 100_000
         assert store.status("shop", START, START + 300).tolist() == [FINAL] * 5
-    assert store.unique_users("shop", (), (), START, START + 300).users == 40
+    assert unique_users(HotReader(store), "shop", START, START + 300) == 40
     german = store.series("shop", ("country",), ("DE",), START, START + 300)
     assert int(german[:, 0].sum()) == sum(1 for i in range(1_000) if i % 3)
 

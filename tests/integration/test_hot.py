@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from events import sketch
 from stores import layout
+from stores.contract import Slice
 from stores.hot import HotStore
+from stores.hot_reads import HotReader
 from stores.pane import (
     ACTIVE,
     FINAL,
@@ -31,7 +33,7 @@ from transforms.cube import Cube, merge
 pytestmark = pytest.mark.integration
 
 TODAY = int(time.time()) // 86_400 * 86_400
-NOON = TODAY + 43_200
+NOON = TODAY + 86_400 + 43_200  # tomorrow's: what expires is not gone at once
 
 
 def pane(
@@ -146,11 +148,8 @@ def test_series_with_sketches_are_capped(client: redis.Redis) -> None:
         store.write(
             [pane({(value,): 1}, grouping=("category",), status=FINAL, users=("ann",))],
         )
-    users = [
-        store.unique_users("p", ("category",), (value,), NOON, NOON + 3600).users
-        for value in ("a", "b")
-    ]
-    assert users == [1, 0]
+    ask = Slice("p", ("category",), (NOON, NOON + 3600), by=("category",))
+    assert set(HotReader(store).users(ask)) == {(("a",), 0)}
 
 
 def test_values_may_hold_anything(client: redis.Redis) -> None:
@@ -170,20 +169,48 @@ def test_series_per_day_are_capped_and_those_admitted_stay(client: redis.Redis) 
     assert int(store.series("p", ("category",), ("b",), NOON, NOON + 60)[0, 0]) == 2
 
 
+def users(store: HotStore, edges: tuple[int, ...], *values: str) -> list[int]:
+    """Estimates by step, of the total or of countries."""
+    where = (("country", values),) if values else ()
+    ask = Slice("p", ("country",) if values else (), edges, where)
+    found = HotReader(store).users(ask)
+    return [sketch.estimate(found.get(((), i), np.empty(0, np.uint32))) for i in range(ask.steps)]
+
+
 def test_unique_users_are_unions(client: redis.Redis) -> None:
     store = HotStore(client)
     store.write([pane({(): 1}, users=("ann", "bob"))])
     store.write([pane({(): 1}, start=NOON + 60, users=("bob", "eve"))])
-    assert store.unique_users("p", (), (), NOON, NOON + 120).users == 3
-    minute = layout.users_prefix("p", ()) + f"-:{NOON}"
-    assert client.pfcount(minute) == 2
-    hour = pane({("DE",): 2}, grouping=("country",), status=FINAL, users=("ann",))
-    store.write([hour])
-    assert store.unique_users("p", ("country",), ("DE",), NOON, NOON + 3600).users == 1
-    with pytest.raises(ValueError, match="whole 3600-second steps"):
-        store.unique_users("p", ("country",), ("DE",), NOON, NOON + 60)
-    with pytest.raises(ValueError, match="single dimensions only"):
-        store.unique_users("p", ("country", "device"), ("DE", "tv"), NOON, NOON + 3600)
+    assert users(store, (NOON, NOON + 60, NOON + 120)) == [2, 2]
+    assert users(store, (NOON, NOON + 120)) == [3]
+    assert client.pfcount(layout.minute_users_key("p", NOON)) == 2
+    hour = layout.hour_users_prefix("p", ()) + f"-:{NOON}"
+    assert client.pfcount(hour) == 3
+    client.delete(layout.minute_users_key("p", NOON))
+    assert users(store, (NOON, NOON + 3600)) == [3]  # whole hours are read as such
+    for country, who in (("DE", "ann"), ("US", "eve")):
+        store.write([pane({(country,): 1}, grouping=("country",), status=FINAL, users=(who,))])
+    assert users(store, (NOON, NOON + 3600), "DE") == [1]
+    assert users(store, (NOON, NOON + 3600), "DE", "US") == [2]
+    for edges, grouping in (
+        ((NOON, NOON + 60), ("country",)),
+        ((NOON, NOON + 3600), ("country", "device")),
+    ):
+        with pytest.raises(ValueError, match="no unions"):
+            HotReader(store).users(Slice("p", grouping, edges, by=grouping))
+
+
+def test_the_store_says_since_when_it_has_everything(client: redis.Redis) -> None:
+    store = HotStore(client)
+    assert store.since() is None
+    store.beat(NOON + 30, since=NOON - 3599)
+    assert store.since() == NOON - 3540
+    store.beat(NOON + 90, since=NOON + 60)  # a job that starts again, over the same store
+    assert store.since() == NOON - 3540
+    client.flushall()
+    store.beat(NOON + 90)  # the store has lost its memory, the job has not
+    assert store.since() == NOON + 180
+    assert store.last_seen() == NOON + 90
 
 
 def test_active_users_fall_when_nobody_comes(client: redis.Redis) -> None:
@@ -217,7 +244,7 @@ def test_every_key_expires_and_changes_are_announced(client: Any) -> None:
     assert message is not None
     assert message["data"] == b'{"minutes":[%d]}' % NOON
     keys = list(client.scan_iter())
-    assert len(keys) == 9
+    assert len(keys) == 10
     assert all(client.ttl(key) > 0 for key in keys)
 
 

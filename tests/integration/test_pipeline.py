@@ -16,9 +16,11 @@ from confluent_kafka import Consumer, Producer
 from deploy.services import KafkaServer, ValkeyServer, ensure_topics
 from events import batch, sketch
 from stores.hot import HotStore
+from stores.hot_reads import HotReader
 from stores.pane import FINAL, PARTIAL, REVISED
 from tests.integration.failing_job import FAULT
 from tests.integration.jobs import kill_hard, start_job
+from tests.integration.users import unique_users
 from tests.integration.waiting import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
@@ -129,7 +131,7 @@ def test_exact_counts_across_a_hard_kill(
         assert _minutes(store, start, end) == dict(sent.minutes)
         members = store.members("demo", ("country",), start, end)
         assert members == sorted((c,) for c in COUNTRIES)
-        unique = store.unique_users("demo", (), (), start, end).users
+        unique = unique_users(HotReader(store), "demo", start, end)
         assert unique == pytest.approx(len(sent.users), rel=0.03)
 
         def complete() -> bool:

@@ -354,7 +354,7 @@ def test_users_of_a_dimension_by_the_minute_are_unavailable(
     status, reply = service.get(path)
     assert status == 200
     assert reply["series"][0]["unique_users"] is None
-    assert "3600-second steps" in reply["unavailable"]["unique_users"]
+    assert "whole hours only" in reply["unavailable"]["unique_users"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])

@@ -11,6 +11,12 @@ def test_auto_start_covers_every_window_that_is_still_open() -> None:
     assert options.start_ms(now=10_000.0) <= (10_000 - 600 - 60 - 60) * 1000
 
 
+def test_auto_start_leaves_no_hole_after_an_outage() -> None:
+    options = StreamOptions(["--allowed_lateness=600"])
+    assert options.start_ms(now=10_000.0, last_seen=4_000) == (4_000 - 600 - 180) * 1000
+    assert options.start_ms(now=10_000.0, last_seen=20_000) == options.start_ms(now=10_000.0)
+
+
 @pytest.mark.parametrize(("start", "ms"), [("earliest", 0), ("1970-01-01T00:01:00+00:00", 60_000)])
 def test_a_given_start(start: str, ms: int) -> None:
     options = StreamOptions([f"--start={start}"])
@@ -25,6 +31,8 @@ def test_a_given_start(start: str, ms: int) -> None:
         ("--start=2026-01-01T00:00:00", "no time zone"),
         ("--currency=usd", "no ISO 4217"),
         ("--refresh_seconds=0", "between"),
+        ("--history_url=mysql://host/db", "none of clickhouse"),
+        ("--raw_events", "needs a --history_url of ClickHouse"),
     ],
 )
 def test_what_cannot_work_is_one_clear_line(

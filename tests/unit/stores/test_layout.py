@@ -75,7 +75,7 @@ def test_no_two_groupings_projects_or_kinds_share_a_key():
             layout.members_key(project, 60, grouping, 1),
             layout.sketched_key(project, 60, grouping, 1),
             layout.series_prefix(project, 60, grouping),
-            layout.users_prefix(project, grouping),
+            layout.hour_users_prefix(project, grouping),
             layout.active_prefix(project, grouping),
         )
     ]

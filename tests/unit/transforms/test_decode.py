@@ -21,6 +21,24 @@ def test_one_json_event() -> None:
     assert not decoded.dead
 
 
+def test_all_columns_of_json() -> None:
+    line = GOOD.replace(b"{", b'{"url":"/a","props":{"n":1},', 1)
+    rows = decode(_message(line)._replace(broker_ms=5), hot_only=False).rows["p"]
+    assert rows.schema.equals(batch.SCHEMA)
+    row = rows.to_pylist()[0]
+    assert (row["url"], row["props"], row["received_at"]) == ("/a", '{"n":1}', 5)
+    assert (row["amount_micros"], row["currency"]) == (2_500_000, "USD")
+    assert row["session_id"] is None
+
+
+@pytest.mark.parametrize("hot_only", [True, False])
+def test_a_batch_is_decoded_hot_or_whole(hot_only: bool) -> None:
+    columns = decode(_message(GOOD), hot_only=False).rows["p"].to_pydict()
+    payload = batch.encode("q", columns)
+    rows = decode(_message(payload, project=None), hot_only=hot_only).rows["q"]
+    assert rows.num_columns == len(batch.HOT_COLUMNS if hot_only else batch.SCHEMA.names)
+
+
 def test_a_bad_line_costs_its_neighbours_nothing() -> None:
     bad = b'{"type":"purchase"}'
     decoded = decode(_message(b"\n".join((GOOD, bad, b"", GOOD))))

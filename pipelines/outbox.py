@@ -1,0 +1,222 @@
+"""Final minutes to the cold store, without the hot path waiting for it.
+
+Minutes that are final or revised wait in keyed state, so a store that is away for an hour costs
+state and nothing else: a checkpoint holds them, and they are written when it is back. A job that
+restarts without state counts its open windows again, and writes them again: larger count wins.
+"""
+
+import logging
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+import apache_beam as beam
+from apache_beam.coders import BytesCoder
+from apache_beam.metrics import Metrics
+from apache_beam.transforms import window
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import (
+    BagStateSpec,
+    ReadModifyWriteStateSpec,
+    TimerSpec,
+    on_timer,
+)
+from apache_beam.typehints import KV
+from apache_beam.utils.timestamp import Timestamp
+
+from stores import pane_codec
+from stores.cold import open_cold
+from stores.contract import ColdStore, StoreUnavailable
+from stores.pane import FINAL, MINUTE, REVISED, Grouping, Pane
+
+SHARDS: Final = 4  # keys, so that minutes of many projects share an insert
+FINAL_SECONDS: Final = 1.0  # that a final minute waits for the others of its moment
+REVISED_SECONDS: Final = 10.0  # late data come in drops: a revised minute is no hurry
+RETRY_SECONDS: Final = 5.0
+MAX_WAITING: Final = 256 * 1024 * 1024  # bytes of a shard; then the bundle fails, loudly
+WRITE_AT_ONCE: Final = 500  # panes
+
+_log = logging.getLogger(__name__)
+
+
+def is_cold(pane: Pane) -> bool:
+    """Whether a pane belongs into history: a minute that its window has closed."""
+    return pane.width == MINUTE and pane.status in (FINAL, REVISED)
+
+
+def keyed(pane: Pane) -> tuple[str, bytes]:
+    """A shard and the pane's bytes."""
+    return str(zlib.crc32(pane.project.encode()) % SHARDS), pane_codec.encode(pane)
+
+
+def latest(panes: Iterable[Pane]) -> list[Pane]:
+    """Of each window the pane with the most rows; of equal ones the one that came last."""
+    kept: dict[tuple[str, Grouping, int], tuple[int, Pane]] = {}
+    for pane in panes:
+        key = (pane.project, pane.grouping, pane.start)
+        rows = int(pane.measures[:, 0].sum())
+        if key not in kept or rows >= kept[key][0]:
+            kept[key] = (rows, pane)
+    return [pane for _, pane in kept.values()]
+
+
+class Outbox(beam.DoFn):
+    """`(shard, pane bytes)` to the store, gathered; yields nothing."""
+
+    PANES = BagStateSpec("panes", BytesCoder())
+    # Bytes waiting, and when the timer is due (unix seconds), as text.
+    STATE = ReadModifyWriteStateSpec("state", BytesCoder())
+    FLUSH = TimerSpec("flush", TimeDomain.REAL_TIME)
+
+    def __init__(self, url: str, connect: Callable[[str], ColdStore | None] = open_cold) -> None:
+        self._url = url
+        self._connect = connect
+        self._store: ColdStore | None = None
+        self._written = Metrics.counter("cold", "series_written")
+        self._retries = Metrics.counter("cold", "retries")
+
+    def setup(self) -> None:
+        """A store that connects when it is first needed."""
+        self._store = self._connect(self._url)
+
+    def teardown(self) -> None:
+        """Let go of connections."""
+        if self._store is not None:
+            self._store.close()
+
+    def process(
+        self,
+        element: tuple[str, bytes],
+        panes: Any = beam.DoFn.StateParam(PANES),
+        state: Any = beam.DoFn.StateParam(STATE),
+        flush: Any = beam.DoFn.TimerParam(FLUSH),
+    ) -> None:
+        """Keep the pane, and see to it that it is written soon."""
+        _, data = element
+        waiting, due = _read(state)
+        if waiting + len(data) > MAX_WAITING:
+            raise StoreUnavailable(f"{waiting:,} bytes wait for the cold store, which is the limit")
+        panes.add(data)
+        final = pane_codec.decode(data).status == FINAL
+        soon = time.time() + (FINAL_SECONDS if final else REVISED_SECONDS)
+        if due == 0.0 or soon < due:
+            flush.set(Timestamp(soon))
+            due = soon
+        _write(state, waiting + len(data), due)
+
+    @on_timer(FLUSH)
+    def write(
+        self,
+        panes: Any = beam.DoFn.StateParam(PANES),
+        state: Any = beam.DoFn.StateParam(STATE),
+        flush: Any = beam.DoFn.TimerParam(FLUSH),
+    ) -> Iterator[None]:
+        """Write all that wait; a store that is away is tried again in a while."""
+        held = latest(pane_codec.decode(data) for data in panes.read())
+        waiting, _ = _read(state)
+        if held and self._store is not None:
+            try:
+                for first in range(0, len(held), WRITE_AT_ONCE):
+                    self._written.inc(self._store.write(held[first : first + WRITE_AT_ONCE]))
+            except StoreUnavailable as error:
+                _log.warning("cold store: %s; %d panes wait", error, len(held))
+                self._retries.inc()
+                due = time.time() + RETRY_SECONDS
+                flush.set(Timestamp(due))
+                _write(state, waiting, due)
+                return
+        panes.clear()
+        _write(state, 0, 0.0)
+        yield from ()
+
+
+class WriteCold(beam.DoFn):
+    """Panes to the store at the end of each bundle, for bounded input. Retries, then fails."""
+
+    def __init__(
+        self,
+        url: str,
+        connect: Callable[[str], ColdStore | None] = open_cold,
+        patience: float = 60.0,
+    ) -> None:
+        self._url = url
+        self._connect = connect
+        self._patience = patience  # seconds
+        self._store: ColdStore | None = None
+        self._panes: list[Pane] = []
+        self._written = Metrics.counter("cold", "series_written")
+
+    def setup(self) -> None:
+        """See `Outbox`."""
+        self._store = self._connect(self._url)
+
+    def teardown(self) -> None:
+        """Let go of connections."""
+        if self._store is not None:
+            self._store.close()
+
+    def start_bundle(self) -> None:
+        """Forget what a failed bundle had gathered."""
+        self._panes = []
+
+    def process(self, element: Pane) -> None:
+        """Gather."""
+        self._panes.append(element)
+        if len(self._panes) >= WRITE_AT_ONCE:
+            self.finish_bundle()
+
+    def finish_bundle(self) -> None:
+        """Write, waiting with backoff for a store that is away for a while."""
+        deadline, pause = time.monotonic() + self._patience, 0.2
+        while self._panes and self._store is not None:
+            try:
+                self._written.inc(self._store.write(self._panes))
+                self._panes = []
+            except StoreUnavailable as error:
+                if time.monotonic() + pause > deadline:
+                    raise
+                _log.warning("cold store: %s; again in %.1f s", error, pause)
+                time.sleep(pause)
+                pause = min(5.0, pause * 2)
+
+
+class ToCold(beam.PTransform):
+    """`Pane`s of minutes to the cold store at a URL."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        streaming: bool,
+        connect: Callable[[str], ColdStore | None] = open_cold,
+    ) -> None:
+        super().__init__()
+        self._url = url
+        self._streaming = streaming
+        self._connect = connect
+
+    def expand(self, panes: Any) -> Any:
+        """Through an outbox when streaming."""
+        cold = panes | "Closed" >> beam.Filter(is_cold)  # pane
+        if not self._streaming:
+            return cold | "Write" >> beam.ParDo(WriteCold(self._url, self._connect))
+        return (
+            cold
+            | "Key" >> beam.Map(keyed).with_output_types(KV[str, bytes])  # (shard, bytes)
+            | "Global" >> beam.WindowInto(window.GlobalWindows())
+            | "Outbox" >> beam.ParDo(Outbox(self._url, self._connect))
+        )
+
+
+def _read(state: Any) -> tuple[int, float]:
+    """Bytes waiting, and when the timer is due (0: it is not set)."""
+    data = state.read()
+    if not data:
+        return 0, 0.0
+    waiting, due = data.decode().split()
+    return int(waiting), float(due)
+
+
+def _write(state: Any, waiting: int, due: float) -> None:
+    state.write(f"{waiting} {due}".encode())

@@ -1,0 +1,118 @@
+"""Raw events to the cold store: a second, independent reader of the same log.
+
+It has its own offsets, so the numbers never wait for it. The log itself is its buffer: a poll that
+could not be stored is not claimed, and is read again when the store is back. Rows are told apart by
+where they stand in the log, so reading a stretch twice stores it once.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.metrics import Metrics
+from apache_beam.utils.timestamp import Duration
+
+from pipelines import sources
+from pipelines.log_reader import LogReader, partitions_of
+from stores.cold import open_events
+from stores.contract import EventStore, RawBatch, StoreUnavailable
+from transforms.decode import Message, decode
+
+RETRY_SECONDS: Final = 5
+
+_log = logging.getLogger(__name__)
+
+
+class StoreEvents(sources.ReadKafka):
+    """Partitions to stored rows; yields nothing. One bundle is one poll and one insert."""
+
+    def __init__(
+        self,
+        settings: sources.ReadSettings,
+        url: str,
+        connect: Callable[[str], EventStore] = open_events,
+    ) -> None:
+        super().__init__(settings)
+        self._url = url
+        self._connect = connect
+        self._store: EventStore | None = None
+        self._stored = Metrics.counter("raw", "events_stored")
+        self._duplicate = Metrics.counter("raw", "duplicate")
+        self._retries = Metrics.counter("raw", "retries")
+
+    def setup(self) -> None:
+        """A store that connects when it is first needed."""
+        self._store = self._connect(self._url)
+
+    def teardown(self) -> None:
+        """Let go of connections."""
+        if self._store is not None:
+            self._store.close()
+
+    @beam.DoFn.unbounded_per_element()
+    def process(
+        self,
+        element: tuple[int, ...],
+        tracker: Any = beam.DoFn.RestrictionParam(),
+        watermark: Any = beam.DoFn.WatermarkEstimatorParam(
+            ManualWatermarkEstimator.default_provider()
+        ),
+    ) -> Iterator[Any]:
+        """One bundle: poll, store, claim, hand the rest back."""
+        settings = self._settings
+        offsets, _ = tracker.current_restriction()
+        with sources.reading(settings.log, element) as reader:
+            reader.seek(offsets, None)
+            batches = self._batches(reader, reader.poll(settings.poll_seconds))
+            try:
+                if batches and self._store is not None:
+                    self._store.write_events(batches)
+            except StoreUnavailable as error:
+                _log.warning("raw events: %s; again in %d s", error, RETRY_SECONDS)
+                self._retries.inc()
+                tracker.defer_remainder(Duration(RETRY_SECONDS))
+                return
+            if tracker.try_claim(dict(reader.position)):
+                self._stored.inc(sum(batch.rows.num_rows for batch in batches))
+                tracker.defer_remainder(Duration(0))
+        yield from ()
+
+    def _batches(self, reader: LogReader, messages: list[Message]) -> list[RawBatch]:
+        """The rows of a poll that are no duplicates, by message and project."""
+        found = []
+        for message in messages:
+            if message.project is None and self._settings.project is not None:
+                message = message._replace(project=self._settings.project)
+            decoded = decode(message, self._settings.currency, hot_only=False)
+            for project, rows in decoded.rows.items():
+                numbers = np.arange(rows.num_rows)
+                fresh = reader.fresh(message, rows.column("dedup_key").to_numpy())
+                if fresh is not None:
+                    self._duplicate.inc(int(len(fresh) - fresh.sum()))
+                    numbers, rows = numbers[fresh], rows.filter(fresh)
+                if rows.num_rows:
+                    place = (message.partition, message.offset)
+                    found.append(RawBatch(project, *place, numbers, rows))
+        return found
+
+
+class KafkaEvents(beam.PTransform):
+    """All partitions of the topic to the store of raw events, shared among `readers`."""
+
+    def __init__(self, settings: sources.ReadSettings, url: str, readers: int) -> None:
+        super().__init__()
+        self._settings = settings
+        self._url = url
+        self._readers = readers
+
+    def expand(self, begin: Any) -> Any:
+        """One element per reader, each with every n-th partition."""
+        shares = sources.shares(partitions_of(self._settings.log), self._readers)
+        return (
+            begin
+            | "Partitions" >> beam.Create(shares, reshuffle=False)  # partitions
+            | "Store" >> beam.ParDo(StoreEvents(self._settings, self._url))
+        )
