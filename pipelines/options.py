@@ -121,7 +121,7 @@ class StreamOptions(PipelineOptions):
             description="Counts events: Kafka or NDJSON files in, absolute numbers per window out.",
             epilog="Beam's and the runner's own options are taken too: --runner=FlinkRunner, "
             "--flink_master, --flink_job_server_jar, --parallelism, --checkpointing_interval, "
-            "--state_backend, --state_backend_storage_path, …",
+            "--state_backend, --state_backend_storage_path, --savepoint_path, …",
         )
         cls._add_argparse_args(parser)
         return parser

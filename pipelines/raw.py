@@ -67,18 +67,23 @@ class StoreEvents(sources.ReadKafka):
         with sources.reading(settings.log, element) as reader:
             reader.seek(offsets, None)
             batches = self._batches(reader, reader.poll(settings.poll_seconds))
-            try:
-                if batches and self._store is not None:
-                    self._store.write_events(batches)
-            except StoreUnavailable as error:
-                _log.warning("raw events: %s; again in %d s", error, RETRY_SECONDS)
-                self._retries.inc()
+            if not self._write(batches):
                 tracker.defer_remainder(Duration(RETRY_SECONDS))
-                return
-            if tracker.try_claim(dict(reader.position)):
+            elif tracker.try_claim(dict(reader.position)):
                 self._stored.inc(sum(batch.rows.num_rows for batch in batches))
                 tracker.defer_remainder(Duration(0))
         yield from ()
+
+    def _write(self, batches: list[RawBatch]) -> bool:
+        """Whether the store has taken them."""
+        try:
+            if batches and self._store is not None:
+                self._store.write_events(batches)
+        except StoreUnavailable as error:
+            _log.warning("raw events: %s; again in %d s", error, RETRY_SECONDS)
+            self._retries.inc()
+            return False
+        return True
 
     def _batches(self, reader: LogReader, messages: list[Message]) -> list[RawBatch]:
         """The rows of a poll that are no duplicates, by message and project."""

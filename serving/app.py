@@ -304,6 +304,7 @@ class Server(BaseApplication):
             "worker_connections": 12_000,
             "workers": self._settings.workers,
             "graceful_timeout": 5,
+            "keepalive": 30,  # seconds; a dashboard that polls keeps its connection
             "accesslog": None,
             "loglevel": "warning",
         }.items():

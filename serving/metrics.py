@@ -45,10 +45,14 @@ def answer(project: Project, query: Query, now: float, reading: Reading) -> dict
         "unique_users_standard_error": round(sketch.STANDARD_ERROR, 5),
     }
     if query.compare is not None:
-        before = Period(reading, project.name, query, query.compared(), period.unavailable)
+        before = Period(reading, project.name, query, query.compared())
         named = [row.values for row in rows if row.values is not None]
         rows = series(before, named)
-        reply["compare"] = {"period": query.compare, **_columns(before, rows, now)}
+        reply["compare"] = {
+            "period": query.compare,
+            **_columns(before, rows, now),
+            "unavailable": before.unavailable,
+        }
     reply["unavailable"] = period.unavailable
     return reply
 
