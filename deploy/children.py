@@ -33,6 +33,8 @@ def commands(settings: Settings, jar: Path, geo: Path | None) -> dict[str, list[
             "--topic=events",
             "--dead_letter_topic=events-dead",
             f"--redis_url={settings.redis_url}",
+            *([f"--history_url={settings.history_url}"] if settings.history else []),
+            *(["--raw_events"] if settings.history and settings.raw_events else []),
         ],
         "collector": [
             "serving.collector",
@@ -46,6 +48,7 @@ def commands(settings: Settings, jar: Path, geo: Path | None) -> dict[str, list[
             "serving.app",
             *("--host", HOST, "--port", str(settings.service_port)),
             f"--redis_url={settings.redis_url}",
+            *([f"--history_url={settings.history_reader_url}"] if settings.history else []),
             f"--collector_url={settings.collector_url}",
         ],
         "demo": [

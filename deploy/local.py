@@ -1,7 +1,8 @@
 """`make run`: the whole product on one machine, real servers made small, no Docker.
 
-Starts Kafka, Valkey, the Beam job on embedded Flink, the collector, the service and demo traffic,
-each in its own process group with its log in `.run/logs`, and keeps them alive until Ctrl-C.
+Starts Kafka, Valkey, ClickHouse, the Beam job on embedded Flink, the collector, the service and
+demo traffic, each in its own process group with its log in `.run/logs`, and keeps them alive until
+Ctrl-C.
 
 Exit codes: 0 stopped on request, 1 something could not be started or kept alive (or another run is
 alive), 2 the machine is not prepared.
@@ -18,12 +19,16 @@ from pathlib import Path
 
 from deploy import children
 from deploy.artifacts import ArtifactError, Jars, ensure_geo, ensure_jars, jars_present
+from deploy.clickhouse import ClickHouseServer
+from deploy.clickhouse_binary import ensure_clickhouse
+from deploy.history import ensure_schema
 from deploy.identity import MARK
 from deploy.pidfile import PidFile, end_leftovers
 from deploy.preflight import problems
 from deploy.services import KafkaServer, TopicError, ValkeyServer, ensure_topics
 from deploy.settings import Settings
 from deploy.supervisor import GiveUp, Supervisor, Unit
+from stores.contract import StoreUnavailable
 
 
 def say(line: str) -> None:
@@ -66,6 +71,17 @@ def units(settings: Settings, jars: Jars, geo: Path | None, run_id: str) -> list
     stack = [
         Unit(kafka, "the broker's metadata", lambda: ensure_topics(settings.kafka)),
         Unit(valkey, "PING"),
+    ]
+    if settings.history:
+        clickhouse = ClickHouseServer(
+            settings.run_dir / "clickhouse",
+            settings.clickhouse_port,
+            settings.clickhouse_tcp_port,
+            log_path=settings.logs / "clickhouse.log",
+            environment=mark,
+        )
+        stack.append(Unit(clickhouse, "SELECT 1", lambda: ensure_schema(settings.history_url)))
+    stack += [
         Unit(job, f"the job's heartbeat ({children.HEARTBEAT_KEY})"),
         Unit(collector, "GET /readyz"),
         Unit(service, "GET /readyz"),
@@ -80,6 +96,7 @@ def summary(settings: Settings, stack: Sequence[Unit]) -> str:
     addresses = {
         "kafka": settings.kafka,
         "valkey": settings.redis_url,
+        "clickhouse": settings.history_url,
         "pipeline": f"Beam on embedded Flink, parallelism {settings.parallelism}",
         "collector": f"{settings.collector_url}/v1/events",
         "service": settings.service_url,
@@ -122,10 +139,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(settings: Settings, pid_file: PidFile, run_id: str, stopping: threading.Event) -> int:
-    ports = {
-        name: getattr(settings, name)
-        for name in ("kafka_port", "valkey_port", "collector_port", "service_port")
-    }
+    names = ["kafka_port", "valkey_port", "collector_port", "service_port"]
+    if settings.history:
+        names += ["clickhouse_port", "clickhouse_tcp_port"]
+    ports = {name: getattr(settings, name) for name in names}
     found = problems(ports, jars_built=jars_present())
     for problem in found:
         say(problem)
@@ -133,6 +150,8 @@ def _run(settings: Settings, pid_file: PidFile, run_id: str, stopping: threading
         return 2
     try:
         jars = ensure_jars(say)
+        if settings.history:
+            ensure_clickhouse(say)
     except ArtifactError as error:
         say(str(error))
         return 1
@@ -151,7 +170,7 @@ def _run(settings: Settings, pid_file: PidFile, run_id: str, stopping: threading
             say("")
             say(f"Dashboard: {settings.service_url}/   (Ctrl-C stops everything)")
             supervisor.run()
-    except (GiveUp, TopicError) as error:
+    except (GiveUp, TopicError, StoreUnavailable) as error:
         say(str(error))
         code = 1
     finally:

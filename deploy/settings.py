@@ -20,6 +20,10 @@ class Settings:
     valkey_port: int = 6380
     collector_port: int = 8081
     service_port: int = 8080
+    clickhouse_port: int = 8123
+    clickhouse_tcp_port: int = 9009
+    history: int = 1  # 0: no ClickHouse, nothing beyond a day
+    raw_events: int = 1  # every event kept in ClickHouse for 30 days; 0: only the numbers
     parallelism: int = 2  # of the Flink job
     demo_rate: int = 200  # events per second; 0 makes no demo traffic
     demo_write_key: str = "demo-write-key"
@@ -51,6 +55,16 @@ class Settings:
     def redis_url(self) -> str:
         """Valkey's database 0."""
         return f"redis://{HOST}:{self.valkey_port}/0"
+
+    @property
+    def history_url(self) -> str:
+        """ClickHouse, as the user that writes."""
+        return f"clickhouse://default@{HOST}:{self.clickhouse_port}/streamlens"
+
+    @property
+    def history_reader_url(self) -> str:
+        """ClickHouse, as the user that can only read."""
+        return f"clickhouse://reader@{HOST}:{self.clickhouse_port}/streamlens"
 
     @property
     def collector_url(self) -> str:

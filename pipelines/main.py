@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import apache_beam as beam
 import redis
@@ -19,6 +20,7 @@ from apache_beam.options.pipeline_options import (
 )
 
 from pipelines import sinks, sources
+from pipelines.bigquery_sink import ToBigQuery
 from pipelines.log_reader import BrokerError, LogSettings
 from pipelines.options import StreamOptions
 from pipelines.outbox import ToCold
@@ -52,7 +54,7 @@ def build(root: Any, options: StreamOptions) -> None:
     for name, pane in zip(("Minutes", "Active", "Pulse"), panes, strict=True):
         pane | f"Write{name}" >> beam.ParDo(sinks.WriteHot(options.redis_url))
     if options.history_url:
-        panes[0] | "History" >> ToCold(options.history_url, streaming=streaming)
+        panes[0] | "History" >> _history(options, streaming=streaming)
     if options.raw_events and streaming:
         raw = replace(read, log=replace(read.log, group="streamlens-raw"))
         root | "RawEvents" >> KafkaEvents(raw, options.history_url, options.readers)
@@ -64,6 +66,15 @@ def build(root: Any, options: StreamOptions) -> None:
         rows[sources.PROGRESS] | "Heartbeat" >> beam.ParDo(sinks.Heartbeat(options.redis_url))
     else:
         dead | "DeadLetters" >> beam.ParDo(sinks.LogDeadLetters())
+
+
+def _history(options: StreamOptions, *, streaming: bool) -> beam.PTransform:
+    """Dataflow scales and retries Beam's own sink for BigQuery; other runners use our writer."""
+    runner = options.view_as(StandardOptions).runner or ""
+    parts = urlsplit(options.history_url)
+    if parts.scheme == "bigquery" and runner.endswith("DataflowRunner"):
+        return ToBigQuery(f"{parts.netloc}.{parts.path.strip('/')}")
+    return ToCold(options.history_url, streaming=streaming)
 
 
 def _settings(options: StreamOptions) -> sources.ReadSettings:

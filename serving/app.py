@@ -8,37 +8,32 @@ from gevent import monkey
 if __name__ == "__main__":
     monkey.patch_all()
 
-import argparse
-import json
 import logging
 import signal
 import sys
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import flask
-import gevent
 import msgspec
 import redis
 from flask_sock import Sock
 from gevent.event import Event
 from gunicorn.app.base import BaseApplication
-from simple_websocket import ConnectionClosed
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from serving import breakdown, metrics, query
+from serving import breakdown, live, metrics, openapi, query
 from serving.cache import SealedCache
 from serving.ingest.errors import RequestError
 from serving.projects import DEMO, Project, Projects, ProjectsError
-from serving.push import Hub, Leaving, Overrun, Subscriber, error_message
+from serving.push import Hub
 from serving.replies import Replies
 from serving.seam import Reading, Stores, Unanswered
-from serving.wire import PING_SECONDS, Wire, text_frame
+from serving.settings import Settings
 from stores.cold import open_cold, open_events
 from stores.contract import Reader, StoreUnavailable, TooMuch
 from stores.hot import HotStore
@@ -46,21 +41,6 @@ from stores.hot_reads import HotReader
 
 _log = logging.getLogger(__name__)
 
-HELP: Final = {
-    "host": "address to listen on",
-    "port": "port to listen on",
-    "redis_url": "the hot store: Redis 7 or Valkey",
-    "history_url": "the cold store, such as clickhouse://user:password@host:8123/database; "
-    "without it only the last day can be asked for",
-    "collector_url": "where clients send events; shown on the dashboard",
-    "projects": "JSON file of projects and hashed keys (see serving/projects.py); else only demo",
-    "refresh_seconds": "longest time between two live messages",
-    "allowed_origins": "origins of other sites whose pages may open /v1/live, with commas",
-    "workers": "processes",
-}
-MAX_MESSAGE_BYTES: Final = 4_096  # from a client
-SUBSCRIBE_SECONDS: Final = 25.0  # within which a new socket says what it wants
-RESUBSCRIBE_SECONDS: Final = 0.1  # between two subscriptions of one socket
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
@@ -69,31 +49,6 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
 }
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The query and push service, and the dashboard."""
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    redis_url: str = "redis://127.0.0.1:6380/0"
-    history_url: str = ""
-    collector_url: str = "http://127.0.0.1:8081"
-    projects: Path | None = None
-    refresh_seconds: float = 2.0
-    allowed_origins: str = ""
-    workers: int = 1
-
-    @classmethod
-    def parse(cls, arguments: Sequence[str]) -> Self:
-        """From a command line."""
-        parser = argparse.ArgumentParser(prog="serving.app", description=cls.__doc__)
-        for item in fields(cls):
-            kind = Path if item.name == "projects" else type(item.default)
-            text = f"{HELP[item.name]}; default {item.default}"
-            parser.add_argument(f"--{item.name}", type=kind, default=item.default, help=text)
-        return cls(**vars(parser.parse_args(arguments)))
 
 
 def create_app(
@@ -109,7 +64,7 @@ def create_app(
     """
     app = flask.Flask("serving", static_folder=str(Path(__file__).with_name("static")))
     app.config["SOCK_SERVER_OPTIONS"] = {
-        "max_message_size": MAX_MESSAGE_BYTES,
+        "max_message_size": live.MAX_MESSAGE_BYTES,
         "event_class": Event,  # one that `Wire` can wait on beside others; pings are its matter
     }
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -139,6 +94,12 @@ def create_app(
     def readyz() -> dict[str, str]:
         client.ping()
         return {"status": "ok"}
+
+    described = msgspec.json.encode(openapi.document())
+
+    @app.get("/v1/openapi.json")
+    def describe() -> flask.Response:
+        return flask.Response(described, mimetype="application/json")
 
     @app.get("/v1/config")
     def config() -> dict[str, Any]:
@@ -178,52 +139,14 @@ def create_app(
             raise RequestError("parameter_invalid", "Pages need a store of raw events.")
         return reply((project.name, subject, asked), answer, now)
 
-    def live(socket: Any) -> None:
-        opened = time.monotonic()
+    @Sock(app).route("/v1/live")
+    def live_route(socket: Any) -> None:
         origin = flask.request.headers.get("Origin")
         own = {f"{scheme}://{flask.request.host}" for scheme in ("http", "https")}
         if origin and origin not in origins | own:
             socket.close(1008, "origin not allowed")
-            return
-        wire = Wire(socket)
-        place: Subscriber | None = None
-        try:
-            while True:
-                text = wire.receive()
-                if text is not None:
-                    project, filters = _subscription(text, reader)
-                    if place is not None:
-                        place.leave()
-                        gevent.sleep(RESUBSCRIBE_SECONDS)
-                    place = hub.join(project, filters)
-                elif place is None:
-                    if time.monotonic() > opened + SUBSCRIBE_SECONDS:
-                        socket.close(1008, "no subscription")
-                        return
-                    wire.wait(None, 1.0)
-                elif (frame := place.take()) is not None:
-                    wire.send(frame)
-                else:
-                    wire.wait(place.arrived, PING_SECONDS)
-                    wire.keep_alive()
-        except RequestError as error:
-            said = json.loads(error.body())["error"]
-            wire.send(text_frame(error_message(said["code"], said["message"])))
-            socket.close(1008, error.code)
-        except Leaving:
-            socket.close(1001, "the server restarts")
-        except Overrun:
-            socket.close(1013, "reads too slowly")
-        finally:
-            if place is not None:
-                place.leave()
-
-    @Sock(app).route("/v1/live")
-    def live_route(socket: Any) -> None:
-        try:
-            live(socket)
-        except ConnectionClosed:
-            return
+        else:
+            live.serve(socket, hub, reader)
 
     @app.errorhandler(RequestError)
     def refused(error: RequestError) -> flask.Response:
@@ -269,23 +192,6 @@ def create_app(
         return response
 
     return app
-
-
-def _subscription(text: str | bytes, reader: Any) -> tuple[Project, dict[str, str]]:
-    """The project and filter of a subscribe message. Raises RequestError."""
-    wrong = RequestError("parameter_invalid", 'Send {"type": "subscribe", "key": …, "filter": …}.')
-    try:
-        message = json.loads(text)
-    except (ValueError, RecursionError):
-        raise wrong from None
-    if not isinstance(message, dict) or message.get("type") != "subscribe":
-        raise wrong
-    filters = message.get("filter") or {}
-    if not isinstance(filters, dict) or not all(isinstance(v, str) for v in filters.values()):
-        raise wrong
-    key = message.get("key")
-    query.check_filter({name: (value,) for name, value in filters.items()})
-    return reader(key if isinstance(key, str) else None), filters
 
 
 class Server(BaseApplication):

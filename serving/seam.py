@@ -33,6 +33,7 @@ from stores.pane import MEASURES, MINUTE
 HOT_HOURS: Final = 24  # T is so long ago
 NOT_YET_COLD: Final = 120  # seconds until a minute is final and in the cold store
 SEALED: Final = 2 * HOUR  # after this nothing changes but by a backfill
+AWAY: Final = "the store does not answer"  # more is in the log: clients learn no addresses
 PAUSE: Final = 2.0  # seconds for which a store that failed is not asked again
 _Answer = TypeVar("_Answer")
 
@@ -76,7 +77,7 @@ class Stores:
         self.cold = cold
         self._cache = cache
         self._clock = clock
-        self._failed: dict[str, tuple[float, str]] = {}
+        self._failed: dict[str, float] = {}  # name → when it may be asked again
 
     def ask(self, now: float, answer: Callable[["Reading"], _Answer]) -> _Answer:
         """What `answer` makes of a `Reading`; made anew without a store that fails meanwhile.
@@ -88,22 +89,18 @@ class Stores:
                 return answer(self._reading(now))
             except _Failed as failed:
                 _log.warning("%s is away: %s", failed.store, failed.reason)
-                self._failed[failed.store] = (self._clock() + PAUSE, failed.reason)
+                self._failed[failed.store] = self._clock() + PAUSE
         raise Unanswered
 
     def _reading(self, now: float) -> "Reading":
         hot, cold = self._down(self.hot), self._down(self.cold)
-        if hot is not None and (self.cold is None or cold is not None):
+        if hot and (self.cold is None or cold):
             raise Unanswered
         if self.cold is None:
-            return Reading(self.hot, None, None, {}, None, 0)
-        down = {
-            store.name: reason
-            for store, reason in ((self.hot, hot), (self.cold, cold))
-            if reason is not None
-        }
+            return Reading(self.hot, None, None, frozenset(), None, 0)
+        down = frozenset(store.name for store, away in ((self.hot, hot), (self.cold, cold)) if away)
         after = int(now) // MINUTE * MINUTE + MINUTE
-        if hot is not None:
+        if hot:
             return Reading(self.hot, self.cold, None, down, after - NOT_YET_COLD, 0)
         with _blame(self.hot):
             since = self.hot.since()
@@ -112,15 +109,14 @@ class Stores:
         )
         return Reading(self.hot, self.cold, self._cache, down, boundary, int(now) - SEALED)
 
-    def _down(self, store: Reader | None) -> str | None:
-        until, reason = self._failed.get("" if store is None else store.name, (0.0, ""))
-        return reason if self._clock() < until else None
+    def _down(self, store: Reader | None) -> bool:
+        return store is not None and self._clock() < self._failed.get(store.name, 0.0)
 
 
 class Reading:
     """The stores as one, for one reply. Methods are those of `stores.contract.Reader`.
 
-    `boundary` is T; None: there is only the hot store. `down`: why a store cannot be asked.
+    `boundary` is T; None: there is only the hot store. `down`: the stores that cannot be asked.
     Answers about the cold store's minutes before `sealed` may come from the cache.
     """
 
@@ -129,7 +125,7 @@ class Reading:
         hot: HotSource,
         cold: Reader | None,
         cache: SealedCache | None,
-        down: dict[str, str],
+        down: frozenset[str],
         boundary: int | None,
         sealed: int,
     ) -> None:
@@ -151,7 +147,7 @@ class Reading:
     def missing(self, start: int, end: int) -> list[Missing]:
         """What no store could be asked for."""
         return [
-            Missing(low, high, store.name, self._down[store.name])
+            Missing(low, high, store.name, AWAY)
             for store, low, high in self._parts(start, end)
             if store.name in self._down
         ]
@@ -197,7 +193,7 @@ class Reading:
     def active_users(self, ask: Slice, now: float) -> dict[Values, sketch.Entries]:
         """Users of the last five minutes, which only the hot store has."""
         if self._hot.name in self._down:
-            raise ValueError(f"the hot store is away: {self._down[self._hot.name]}")
+            raise ValueError("the hot store is away")
         with _blame(self._hot):
             return self._hot.active_users(ask, now)
 

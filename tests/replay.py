@@ -209,29 +209,38 @@ def send_twice(
         return sum(done.result() for done in [pool.submit(work) for _ in range(senders)])
 
 
-def differences(client: Client, expected: Truth, start: int, end: int) -> list[str]:
+def differences(
+    client: Client, expected: Truth, start: int, end: int, granularity: str = "1m"
+) -> list[str]:
     """Every difference between what the product says and the truth; empty when there is none."""
     found = []
     dimensions: tuple[str, ...] = ("", "country", "device")
+    step = {"1m": 60, "1h": 3_600, "1d": 86_400}[granularity]
     for dimension in dimensions:
         grouped: dict[str, str | int] = {"dimensions": dimension, "limit": 500} if dimension else {}
-        answer = client.metrics(
-            start=start, end=end, granularity="1m", metrics="page_views,errors", **grouped
-        )
-        said: dict[tuple[str, str, int, str], int] = {}
-        for series in answer["series"]:
-            value = series["dimensions"].get(dimension, "") if dimension else ""
-            for name, kind in (("page_views", "page_view"), ("errors", "error")):
-                for minute, count in zip(answer["time"], series[name], strict=True):
-                    if count:
-                        said[dimension, value, minute, kind] = count
-        true = {
-            (dimension, value, minute, kind): count
-            for (dim, value), minutes in expected.minutes.items()
-            if dim == dimension
-            for minute, kinds in minutes.items()
-            for kind, count in kinds.items()
-        }
+        said: Counter[tuple[str, str, int, str]] = Counter()
+        for low, high in _pieces(start, end, step):  # a reply may not hold everything
+            answer = client.metrics(
+                start=low,
+                end=high,
+                granularity=granularity,
+                metrics="page_views,errors",
+                **grouped,
+            )
+            if answer["missing"]:
+                return [f"missing: {answer['missing']}"]
+            for series in answer["series"]:
+                value = series["dimensions"].get(dimension, "") if dimension else ""
+                for name, kind in (("page_views", "page_view"), ("errors", "error")):
+                    for at, count in zip(answer["time"], series[name], strict=True):
+                        if count:
+                            said[dimension, value, at, kind] += count
+        true: Counter[tuple[str, str, int, str]] = Counter()
+        for (dim, value), minutes in expected.minutes.items():
+            for minute, kinds in minutes.items():
+                for kind, count in kinds.items():
+                    if dim == dimension:
+                        true[dimension, value, minute // step * step, kind] += count
         found += [
             f"{key}: said {said.get(key, 0)}, true {true.get(key, 0)}"
             for key in sorted(said.keys() | true.keys())
@@ -247,3 +256,9 @@ def differences(client: Client, expected: Truth, start: int, end: int) -> list[s
     if total["bots"][0] != expected.bots:
         found.append(f"bots: said {total['bots'][0]}, true {expected.bots}")
     return found
+
+
+def _pieces(start: int, end: int, step: int) -> Iterator[tuple[int, int]]:
+    size = 180 * step
+    for low in range(start // step * step, end, size):
+        yield low, min(low + size, -(-end // step) * step)

@@ -7,12 +7,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(what: str, look: Callable[[], T | None], seconds: float) -> T:
-    """The first true value that `look` gives. Raises AssertionError after `seconds`."""
+def wait_for(what: str | Callable[[], str], look: Callable[[], T | None], seconds: float) -> T:
+    """The first true value that `look` gives. Raises AssertionError after `seconds`.
+
+    `what` is missing, or says so when asked.
+    """
     deadline = time.monotonic() + seconds
     while True:
         found = look()
         if found:
             return found
-        assert time.monotonic() < deadline, f"no {what} within {seconds:.0f} s"
+        name = what if isinstance(what, str) else what()
+        assert time.monotonic() < deadline, f"no {name} within {seconds:.0f} s"
         time.sleep(0.2)

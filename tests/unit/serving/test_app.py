@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from events.reasons import REQUEST_ERRORS
-from serving.app import HELP, Settings, create_app
+from serving.app import create_app
 from serving.projects import Project, Projects, key_hash
+from serving.settings import HELP, Settings
 
 STATIC = Path(__file__).resolve().parents[3] / "serving" / "static"
 KEY = {"X-Read-Key": "demo-read-key"}

@@ -7,7 +7,7 @@ import pytest
 from serving.metrics import answer, rate
 from serving.projects import DEMO
 from serving.query import parse
-from serving.seam import Stores, Unanswered
+from serving.seam import AWAY, Stores, Unanswered
 from stores.pane import FINAL, PARTIAL, REVISED
 from tests.unit.serving.stores import MemoryReader
 
@@ -326,7 +326,7 @@ def test_a_step_that_misses_minutes_is_null_and_never_a_sum_of_the_rest():
             "start": reply["start"],
             "end": boundary,
             "store": "clickhouse",
-            "reason": "connection refused",
+            "reason": AWAY,
         }
     ]
     assert reply["served"] == [{"store": "hot", "start": boundary, "end": reply["end"]}]

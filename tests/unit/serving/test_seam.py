@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from events import sketch
-from serving.seam import HOT_HOURS, PAUSE, Reading, Stores, Unanswered
+from serving.seam import AWAY, HOT_HOURS, PAUSE, Reading, Stores, Unanswered
 from stores.contract import Slice, TooMuch, edges
 from stores.pane import FINAL, PARTIAL, REVISED, SKETCHED
 from tests.unit.serving.stores import MemoryReader
@@ -61,7 +61,7 @@ def test_the_seam_can_be_anywhere(
     for minute, values in data.items():
         fill(whole, minute, *values)
         fill(hot if minute >= at else cold, minute, *values)
-    reading = Reading(hot, cold, None, {}, at, 0)
+    reading = Reading(hot, cold, None, frozenset(), at, 0)
     ask = Slice("p", grouping, edges(START + 3_600 * shift, END, step), (), grouping)
 
     mine, truth = reading.counts(ask), whole.counts(ask)
@@ -85,7 +85,7 @@ def test_the_union_over_the_seam_is_the_estimate_of_one_sketch():
     first, second = [f"u{i}" for i in range(3_000)], [f"u{i}" for i in range(2_000, 5_000)]
     cold.put(HOUR - 60, rows=3_000, users=first)
     hot.put(HOUR, rows=3_000, users=second)
-    reading = Reading(hot, cold, None, {}, HOUR, 0)
+    reading = Reading(hot, cold, None, frozenset(), HOUR, 0)
     [union] = reading.users(Slice("p", (), (HOUR - 60, HOUR + 60))).values()
     hashes = np.array([sketch.user_hash(f"u{i}") for i in range(5_000)], np.uint64)
     assert sketch.estimate(union) == sketch.estimate(sketch.from_hashes(hashes))
@@ -140,7 +140,7 @@ def test_a_hot_store_that_is_away_leaves_what_is_final_to_history():
         )
 
     total, served, reasons = stores.ask(NOW, answer)
-    assert (total, reasons) == (4, ["no route"])
+    assert (total, reasons) == (4, [AWAY])
     assert [name for name, _, _ in served] == ["clickhouse"]
 
     hot.away, hot.beginning = "", 0

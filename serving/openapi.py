@@ -1,0 +1,264 @@
+"""The OpenAPI 3.1 document of the service, made from the names and limits that the code checks."""
+
+from typing import Any, Final
+
+from events.reasons import REQUEST_ERRORS
+from serving import breakdown, query, times
+from stores.pane import DIMENSIONS
+
+_NAME: Final = {"type": "string"}
+_COUNT: Final = {"type": "array", "items": {"type": ["integer", "null"]}}
+_REAL: Final = {"type": "array", "items": {"type": ["number", "null"]}}
+_STATUSES: Final = ("none", "partial", "final", "revised", "missing")
+_TIME: Final = "ISO 8601 (UTC unless it names a zone), epoch seconds, now, or relative: -24h."
+_WHEN: Final = {
+    "type": "string",
+    "anyOf": [
+        {"pattern": "^-[0-9]{1,3}[smhdw]$"},
+        {"pattern": "^[0-9]{10}$"},
+        {"format": "date-time"},
+        {"const": "now"},
+    ],
+}
+_TIMES: Final = {"type": "array", "items": {"type": "integer"}}
+
+_PARAMETERS: Final[dict[str, dict[str, Any]]] = {
+    "start": {"schema": {**_WHEN, "default": "-24h"}, "description": _TIME},
+    "end": {
+        "schema": {**_WHEN, "default": "now"},
+        "description": f"Exclusive. {_TIME} now includes the step in progress.",
+    },
+    "granularity": {
+        "schema": {"enum": list(times.GRANULARITIES), "default": "1m"},
+        "description": f"Width of the steps, at most {times.MAX_STEPS:,} of them.",
+    },
+    "timezone": {
+        "schema": {
+            "type": "string",
+            "anyOf": [{"enum": ["UTC", "Europe/Berlin", "Asia/Kolkata"]}, {"minLength": 1}],
+            "default": "UTC",
+        },
+        "description": "Where days of granularity 1d begin, as an IANA name.",
+    },
+    "metrics": {
+        "schema": {"type": "array", "items": {"enum": list(query.METRICS)}, "default": ["events"]},
+        "description": "What to count.",
+    },
+    "filter": {
+        "schema": {
+            "type": "array",
+            "items": {"type": "string", "pattern": f"^({'|'.join(DIMENSIONS)}):"},
+        },
+        "description": f"dimension:value, of {', '.join(DIMENSIONS)}; several values of one "
+        f"dimension mean any of them, at most {query.MAX_VALUES}.",
+    },
+    "dimensions": {
+        "schema": {"type": "array", "items": {"enum": list(query.GROUPS)}},
+        "description": "Group by these. With type the only metric is events.",
+    },
+    "limit": {
+        "schema": {"type": "integer", "minimum": 1, "maximum": query.MAX_LIMIT},
+        "description": "How many groups are named; the rest is `other`.",
+    },
+    "order": {
+        "schema": {
+            "enum": [name + way for name in query.ORDERS for way in ("", ":asc", ":desc")],
+            "default": "events",
+        },
+        "description": "By what the groups that are named are chosen.",
+    },
+    "compare": {
+        "schema": {"enum": list(query.COMPARE)},
+        "description": "Also answer for an earlier range.",
+    },
+    "dimension": {
+        "schema": {"enum": list(breakdown.SUBJECTS)},
+        "required": True,
+        "description": "Of what. Pages need raw events in ClickHouse.",
+    },
+}
+
+
+def document() -> dict[str, Any]:
+    """The document, as served at /v1/openapi.json."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "streamlens", "version": "1", "description": _ABOUT},
+        "paths": {
+            "/v1/metrics": {"get": _metrics()},
+            "/v1/breakdown": {"get": _breakdown()},
+            "/v1/config": {"get": _plain("config", "What a dashboard on this machine needs.")},
+            "/v1/openapi.json": {"get": _plain("openapi", "This document.")},
+            "/healthz": {"get": _plain("healthz", "The process runs.")},
+            "/readyz": {
+                "get": _plain("readyz", "The hot store answers.", ["store_unavailable"]),
+            },
+        },
+        "components": {
+            "securitySchemes": {
+                "header": {"type": "apiKey", "in": "header", "name": "X-Read-Key"},
+                "query": {"type": "apiKey", "in": "query", "name": "key"},
+            },
+            "schemas": {
+                "Error": _object(
+                    {
+                        "error": _object(
+                            {"code": {"enum": list(REQUEST_ERRORS)}, "message": _NAME}, strict=True
+                        )
+                    },
+                    strict=True,
+                ),
+                "Missing": _object(
+                    {
+                        "start": {"type": "integer"},
+                        "end": {"type": "integer"},
+                        "store": _NAME,
+                        "reason": _NAME,
+                    }
+                ),
+                "Served": _object(
+                    {"store": _NAME, "start": {"type": "integer"}, "end": {"type": "integer"}}
+                ),
+                "Series": _series(),
+                "Period": _object(_period()),
+                "Metrics": _object(
+                    {**_head(), "granularity": {"enum": list(times.STEPS)}, **_period()},
+                    {"compare": {"$ref": "#/components/schemas/Period"}},
+                ),
+                "Breakdown": _object(
+                    {
+                        **_head(),
+                        "dimension": {"enum": list(breakdown.SUBJECTS)},
+                        "status": {"enum": list(_STATUSES)},
+                        "values": {"type": "array", "items": _NAME},
+                    },
+                    {
+                        "share": _REAL,
+                        **{name: {**_REAL, "type": ["array", "null"]} for name in query.METRICS},
+                        "compare": {"type": "object"},
+                    },
+                ),
+            },
+        },
+    }
+
+
+_ABOUT: Final = (
+    "Numbers of one project, from the last minutes to years back, whatever store holds them. Times "
+    "are epoch seconds. Unique users are unions of sketches, never sums; where no union is kept "
+    "`unavailable` says why. A step that misses minutes is null, and `missing` says which."
+)
+
+
+def _metrics() -> dict[str, Any]:
+    return _operation(
+        "metrics", "Columns of numbers per step and series.", query.PARAMETERS, "Metrics"
+    )
+
+
+def _breakdown() -> dict[str, Any]:
+    return _operation(
+        "breakdown", "The top values of one dimension.", breakdown.PARAMETERS, "Breakdown"
+    )
+
+
+def _operation(name: str, summary: str, parameters: tuple[str, ...], schema: str) -> dict[str, Any]:
+    refusals = [
+        *("parameter_invalid", "query_too_large", "read_key_missing", "read_key_unknown"),
+        "store_unavailable",
+    ]
+    return {
+        "operationId": name,
+        "summary": summary,
+        "security": [{"header": []}, {"query": []}],
+        "parameters": [_parameter(parameter) for parameter in parameters],
+        "responses": {
+            "200": _json("The numbers.", {"$ref": f"#/components/schemas/{schema}"}),
+            **_refusals(refusals),
+        },
+    }
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    found = {"name": name, "in": "query", **_PARAMETERS[name]}
+    if found["schema"].get("type") == "array":
+        found |= {"style": "form", "explode": name == "filter"}
+    return found
+
+
+def _plain(name: str, summary: str, refusals: list[str] | None = None) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "responses": {"200": _json("As said.", {"type": "object"}), **_refusals(refusals or [])},
+    }
+
+
+def _refusals(codes: list[str]) -> dict[str, Any]:
+    """Responses by status; several codes may share one."""
+    found: dict[str, list[str]] = {}
+    for code in codes:
+        found.setdefault(str(REQUEST_ERRORS[code].status), []).append(code)
+    error = {"$ref": "#/components/schemas/Error"}
+    return {
+        status: _json(" ".join(f"`{c}`: {REQUEST_ERRORS[c].message}" for c in several), error)
+        for status, several in found.items()
+    }
+
+
+def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _object(
+    required: dict[str, Any], optional: dict[str, Any] | None = None, *, strict: bool = False
+) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "type": "object",
+        "properties": {**required, **(optional or {})},
+        "required": list(required),
+    }
+    return found | ({"additionalProperties": False} if strict else {})
+
+
+def _head() -> dict[str, Any]:
+    return {
+        "project": _NAME,
+        "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+        "timezone": _NAME,
+        "as_of": {"type": "number"},
+        "boundary": {
+            "type": ["integer", "null"],
+            "description": "Minutes before are from history, from here on from the hot store.",
+        },
+        "unique_users_standard_error": {"type": "number"},
+        "unavailable": {"type": "object", "additionalProperties": _NAME},
+    }
+
+
+def _period() -> dict[str, Any]:
+    schemas = "#/components/schemas"
+    return {
+        "start": {"type": "integer"},
+        "end": {"type": "integer"},
+        "served": {"type": "array", "items": {"$ref": f"{schemas}/Served"}},
+        "missing": {"type": "array", "items": {"$ref": f"{schemas}/Missing"}},
+        "time": {**_TIMES, "description": "Where each step begins."},
+        "status": {"type": "array", "items": {"enum": list(_STATUSES)}},
+        "series": {"type": "array", "items": {"$ref": f"{schemas}/Series"}},
+    }
+
+
+def _series() -> dict[str, Any]:
+    """One column per metric that was asked for; null where `unavailable` says why."""
+    columns = {name: {**_COUNT, "type": ["array", "null"]} for name in query.COUNTS}
+    columns |= {
+        name: {**_REAL, "type": ["array", "null"]}
+        for name in ("error_rate", "revenue", "conversion", "unique_users_error")
+    }
+    columns |= {
+        name: {**_COUNT, "type": ["array", "null"]} for name in ("revenue_micros", "unique_users")
+    }
+    columns["active_users"] = {"type": ["integer", "null"]}
+    dimensions = {"type": "object", "additionalProperties": _NAME}
+    return _object({"dimensions": dimensions}, columns, strict=True)
