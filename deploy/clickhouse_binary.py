@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from deploy.artifacts import ArtifactError, Say, _locked, _quiet, _read, _run, cache_home
+from deploy.artifacts import ArtifactError, Say, cache_home, locked, quiet, read_stamp, run_tool
 
 # glibc 2.17 or newer, CPython 3.8 or newer: x86-64, then aarch64.
 REQUIREMENT: Final = (
@@ -25,7 +25,7 @@ LIBRARY: Final = "chdb/_chdb.abi3.so"
 _NEEDED: Final = (LIBRARY, "chdb.libs")  # the second beside the first, by its RPATH
 
 
-def ensure_clickhouse(say: Say = _quiet) -> list[str]:
+def ensure_clickhouse(say: Say = quiet) -> list[str]:
     """The command that starts a server, to be followed by `--config-file=PATH`.
 
     Fetches the wheel when no `clickhouse` is installed and it is not there yet (some seconds).
@@ -36,7 +36,7 @@ def ensure_clickhouse(say: Say = _quiet) -> list[str]:
         return [installed, "server"]
     home = cache_home() / "clickhouse"
     if not _current(home):
-        with _locked(home):
+        with locked(home):
             if not _current(home):
                 say("fetching the ClickHouse server (once, 180 MB)")
                 _fetch(home)
@@ -46,7 +46,7 @@ def ensure_clickhouse(say: Say = _quiet) -> list[str]:
 
 
 def _current(home: Path) -> bool:
-    return _read(home / "stamp") == _stamp() and (home / "server" / LIBRARY).exists()
+    return read_stamp(home / "stamp") == _stamp() and (home / "server" / LIBRARY).exists()
 
 
 def _stamp() -> str:
@@ -58,8 +58,8 @@ def _fetch(home: Path) -> None:
         requirements, target = Path(folder) / "requirements.txt", Path(folder) / "target"
         requirements.write_text(REQUIREMENT)
         options = ["--no-deps", "--require-hashes", "--target", str(target)]
-        install = [*_installer(), *options, "-r", str(requirements)]
-        _run(install, Path(folder), "the installation of chdb", timeout=900)
+        install = [*installer(), *options, "-r", str(requirements)]
+        run_tool(install, Path(folder), "the installation of chdb", timeout=900)
         server = Path(folder) / "server"
         (server / "chdb").mkdir(parents=True)
         for name in _NEEDED:
@@ -73,7 +73,7 @@ def _fetch(home: Path) -> None:
         (home / "stamp").write_text(_stamp())
 
 
-def _installer() -> Sequence[str]:
+def installer() -> Sequence[str]:
     """uv beside this Python or on PATH, else pip."""
     beside = Path(sys.executable).with_name("uv")
     uv = str(beside) if beside.exists() else shutil.which("uv")

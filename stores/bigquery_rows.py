@@ -9,7 +9,7 @@ from typing import Any, Final
 from events import sketch
 from stores.bigquery_tables import ROLLUP, UNIQUES_1H, UNIQUES_1M, Table
 from stores.contract import HOUR
-from stores.pane import DIMENSIONS, FINAL, MEASURES, MINUTE, PARTIAL, REVISED, Grouping, Pane
+from stores.pane import DIMENSIONS, FINAL, MEASURES, MINUTE, PARTIAL, REVISED, Pane, mask
 
 Row = dict[str, Any]
 
@@ -17,11 +17,6 @@ MICROS: Final = 1_000_000
 # Among equal counts: an on-time pane proves that nothing came after it. As in the hot store.
 _RANK: Final = {PARTIAL: 1, REVISED: 2, FINAL: 3}
 _NONE: Final = dict.fromkeys(DIMENSIONS, "")
-
-
-def mask(grouping: Grouping) -> int:
-    """`grouping` as it is stored: bit i is DIMENSIONS[i]."""
-    return sum(1 << DIMENSIONS.index(name) for name in grouping)
 
 
 def version(rows: int, status: int) -> int:

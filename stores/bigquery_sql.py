@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stores.bigquery_rows import mask
 from stores.bigquery_tables import bits, latest, names, quoted, union
 from stores.contract import HOUR, Slice
-from stores.pane import DIMENSIONS, MEASURES, Grouping
+from stores.pane import DIMENSIONS, MEASURES, Grouping, mask
 
 Value = str | int | list[str] | list[int]
 

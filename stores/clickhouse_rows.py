@@ -11,9 +11,8 @@ from events import sketch
 from events.batch import SCHEMA
 from events.sketch import Entries
 from stores.clickhouse_state import to_state
-from stores.clickhouse_tables import mask
 from stores.contract import HOUR, RawBatch
-from stores.pane import DIMENSIONS, FINAL, MEASURES, MINUTE, PARTIAL, REVISED, SKETCHED, Pane
+from stores.pane import DIMENSIONS, FINAL, MEASURES, MINUTE, PARTIAL, REVISED, SKETCHED, Pane, mask
 
 # Among equal counts FINAL wins, then REVISED: as in the hot store.
 _RANK: Final = np.array([0, 1, 3, 2])[[0, PARTIAL, FINAL, REVISED]]

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from stores.clickhouse_tables import ROLLUP_VIEWS, mask
+from stores.clickhouse_tables import ROLLUP_VIEWS
 from stores.contract import Slice
-from stores.pane import DIMENSIONS, MEASURES, Grouping
+from stores.pane import DIMENSIONS, MEASURES, Grouping, mask
 from stores.pieces import Piece, Unit
 
 _VIEWS: Final = ", ".join(f"'{name}'" for name in ROLLUP_VIEWS)

@@ -8,7 +8,7 @@ marginal is more than the sum of its stored children.
 from dataclasses import dataclass
 from typing import Final
 
-from stores.pane import DIMENSIONS, MEASURES, Grouping
+from stores.pane import DIMENSIONS, MEASURES
 
 STATE: Final = "AggregateFunction(uniqCombined64(14), UInt64)"
 MARGIN: Final = 120  # seconds; an insert is visible this soon after its written_at was taken
@@ -29,11 +29,6 @@ class Options:
     day_days: int = 0
     event_days: int = 30
     refresh_seconds: int = 15  # how often hours and days are recomputed
-
-
-def mask(grouping: Grouping) -> int:
-    """`grouping` as it is stored: bit i is DIMENSIONS[i]."""
-    return sum(1 << DIMENSIONS.index(name) for name in grouping)
 
 
 def migrations(database: str, options: Options) -> list[tuple[int, str, list[str]]]:

@@ -21,6 +21,13 @@ GROUPING_SETS: Final[tuple[Grouping, ...]] = (
     ("device", "category"),
     ("country", "device", "category"),
 )
+
+
+def mask(grouping: Grouping) -> int:
+    """A grouping set as stores keep it: bit i stands for DIMENSIONS[i]."""
+    return sum(1 << DIMENSIONS.index(name) for name in grouping)
+
+
 # Unique users are kept for these only.
 SKETCHED: Final[tuple[Grouping, ...]] = GROUPING_SETS[:4]
 

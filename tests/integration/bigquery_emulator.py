@@ -32,8 +32,8 @@ from google.cloud.bigquery_storage_v1.services.big_query_write.transports import
     BigQueryWriteGrpcTransport,
 )
 
-from deploy.artifacts import REPO, _locked, _read, _run, _stamp_of, cache_home
-from deploy.clickhouse_binary import _installer
+from deploy.artifacts import REPO, cache_home, locked, read_stamp, run_tool, stamp_of
+from deploy.clickhouse_binary import installer
 from deploy.ports import HOST
 from deploy.process import ManagedProcess
 from stores.bigquery import BigQuerySettings, BigQueryStore
@@ -49,15 +49,15 @@ def ensure_emulator() -> Path:
     Safe to call from several processes at once. Raises `ArtifactError`.
     """
     home = cache_home() / "bqemulator"
-    product, stamp, wanted = home / "packages", home / "stamp", _stamp_of([_REQUIREMENTS])
-    if _read(stamp) == wanted and product.is_dir():
+    product, stamp, wanted = home / "packages", home / "stamp", stamp_of([_REQUIREMENTS])
+    if read_stamp(stamp) == wanted and product.is_dir():
         return product
-    with _locked(home), tempfile.TemporaryDirectory(dir=home, prefix="build-") as folder:
-        if _read(stamp) == wanted and product.is_dir():
+    with locked(home), tempfile.TemporaryDirectory(dir=home, prefix="build-") as folder:
+        if read_stamp(stamp) == wanted and product.is_dir():
             return product
         target = Path(folder) / "packages"
-        install = [*_installer(), "--require-hashes", "--target", str(target)]
-        _run([*install, "-r", str(_REQUIREMENTS)], home, "the installation of bqemulator", 900)
+        install = [*installer(), "--require-hashes", "--target", str(target)]
+        run_tool([*install, "-r", str(_REQUIREMENTS)], home, "the installation of bqemulator", 900)
         stamp.unlink(missing_ok=True)
         if product.is_dir():
             shutil.rmtree(product)

@@ -18,7 +18,7 @@ from stores.contract import DAY, HOUR, Slice, edges
 from stores.hot import HotStore
 from stores.hot_reads import HotReader
 from stores.pane import FINAL, MINUTE
-from tests.integration.test_clickhouse import refresh
+from tests.integration.clickhouse_tools import refresh
 from tests.integration.users import unique_users
 
 pytestmark = pytest.mark.integration

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events import sketch
-from stores.bigquery_rows import batches, mask, rollup_rows, rows_of, unique_rows, version
+from stores.bigquery_rows import batches, rollup_rows, rows_of, unique_rows, version
 from stores.bigquery_tables import ROLLUP, TABLES, UNIQUES_1H, UNIQUES_1M
 from stores.contract import HOUR
 from stores.pane import (
@@ -21,6 +21,7 @@ from stores.pane import (
     REVISED,
     Grouping,
     Pane,
+    mask,
 )
 
 NOON = 1_700_049_600

@@ -1,8 +1,8 @@
 from dataclasses import fields
 
 from stores.clickhouse_client import WRITE_SECONDS
-from stores.clickhouse_tables import MARGIN, Options, mask, migrations, settings
-from stores.pane import GROUPING_SETS
+from stores.clickhouse_tables import MARGIN, Options, migrations, settings
+from stores.pane import GROUPING_SETS, mask
 
 
 def test_every_grouping_set_has_a_mask_of_its_own() -> None:
