@@ -83,7 +83,8 @@ def fill(url: str, client: Any, days: int, count: int, stamp: Path) -> Month:
             stamp.write_text(json.dumps({**wanted, "end": end}))
         else:
             end = held["end"]
-        rows = server.table("SELECT count() AS n FROM rollup_1m").to_pylist()[0]["n"]
+        table = f"{server.address.database}.rollup_1m"
+        rows = server.table(f"SELECT count() AS n FROM {table}").to_pylist()[0]["n"]
     series = _fill_hot(client, end, finest)
     boundary = int(time.time()) // HOUR * HOUR - 24 * HOUR
     return Month(end - days * DAY, end, boundary, finest, rows, series)

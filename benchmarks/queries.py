@@ -6,18 +6,20 @@ Starts a Valkey, a ClickHouse and the service of its own in `--folder` (kept: th
 not fill), and puts `--days` of minutes of `--series` combinations of country, device and category
 straight into the stores, with all their marginals. Numbers are a function of series and minute, so
 sums are known: `exact` says that the answers equal them. Each kind of question is asked for
-`--seconds`, one at a time; what was never asked before (other filters each time), and again as it
-is; then by 50 clients at once. Everything shares the machine.
+`--seconds`, one at a time: first what was mostly never asked before (other filters each time),
+then one question again and again; then 50 at the same moment: out of 20 questions, as many
+dashboards have them, and with other filters each time. Everything, the clients too, shares the
+machine.
 """
 
 import argparse
+import asyncio
 import json
 import os
 import platform
 import random
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -36,6 +38,7 @@ from deploy.services import ValkeyServer
 from stores.contract import DAY
 
 CLIENTS: Final = 50
+QUESTIONS: Final = 20  # that differ, when 50 ask at once
 KEY: Final = {"X-Read-Key": "demo-read-key"}
 Ask = Callable[[random.Random], str]  # a question, as a query string
 
@@ -130,10 +133,20 @@ def _measure(port: int, made: month.Month, seconds: float) -> Iterator[dict[str,
         fresh = _run(port, ask, rng, seconds)
         same = ask(rng)
         repeated = _run(port, partial(_always, same), rng, min(seconds, 3.0))
-        crowd = _crowd(port, ask, seconds)
-        line = {"name": name, "new": fresh, "repeated": repeated, "at_once": crowd}
+        some = [ask(rng) for _ in range(QUESTIONS)]
+        line = {
+            "name": name,
+            "new": fresh,
+            "repeated": repeated,
+            "at_once": _crowd(port, partial(_one_of, some), seconds),
+            "at_once_new": _crowd(port, ask, seconds),
+        }
         print(json.dumps(line), flush=True)
         yield line
+
+
+def _one_of(questions: list[str], rng: random.Random) -> str:
+    return rng.choice(questions)
 
 
 def _always(question: str, _: random.Random) -> str:
@@ -154,25 +167,37 @@ def _run(port: int, ask: Ask, rng: random.Random, seconds: float) -> dict[str, f
 
 
 def _crowd(port: int, ask: Ask, seconds: float) -> dict[str, float]:
-    """Many clients, each as fast as it gets answers."""
-    times: list[float] = []
-    until = time.monotonic() + seconds
+    """Many questions at the same moment, each on a connection of its own; again when all is said.
 
-    def work(seed: int) -> None:
-        rng = random.Random(seed)
-        with closing(HTTPConnection(HOST, port, timeout=60)) as connection:
-            while time.monotonic() < until:
-                question = ask(rng)
-                began = time.perf_counter()
-                _get(connection, question)
-                times.append(time.perf_counter() - began)
-
-    threads = [threading.Thread(target=work, args=(100 + i,)) for i in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    On one event loop: threads would measure how they wait for each other.
+    """
+    times = asyncio.run(_bursts(port, ask, seconds))
     return {**_summary(times), "per_second": round(len(times) / seconds)}
+
+
+async def _bursts(port: int, ask: Ask, seconds: float) -> list[float]:
+    rng = random.Random(100)
+    clients = [await asyncio.open_connection(HOST, port) for _ in range(CLIENTS)]
+    times: list[float] = []
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = "".join(f"{name}: {value}\r\n" for name, value in KEY.items())
+        request = f"GET /v1/metrics?{ask(rng)} HTTP/1.1\r\nHost: {HOST}\r\n{head}\r\n"
+        began = time.perf_counter()
+        writer.write(request.encode())
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(answer.split("content-length: ")[1].split("\r\n")[0])
+        await reader.readexactly(length)
+        times.append(time.perf_counter() - began)
+        if " 200 " not in answer.split("\r\n")[0]:
+            raise RuntimeError(answer)
+
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        await asyncio.gather(*(one(*client) for client in clients))
+    for _, writer in clients:
+        writer.close()
+    return times
 
 
 def _get(connection: HTTPConnection, question: str) -> bytes:

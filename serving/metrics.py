@@ -25,6 +25,7 @@ TYPES: Final = {
     "error": "errors",
 }
 CUSTOM: Final = "custom"
+_STATUS: Final = [STATUS_NAMES[status_of(bits)] for bits in range(8)]
 STALE: Final = 60  # seconds: a range that ended so long ago has no active users
 _Number = TypeVar("_Number")
 _Users = Mapping[tuple[Values, int], int]  # (values, step) → estimate
@@ -71,12 +72,9 @@ def _columns(period: Period, rows: Sequence[Row], now: float) -> dict[str, Any]:
     for gap in gaps:
         gone |= (starts < gap.end) & (ends > gap.start)
     lost = gone.tolist()
-    status = [
-        "missing" if nothing else STATUS_NAMES[status_of(bits)]
-        for bits, nothing in zip(
-            reading.completeness(period.project, edges).tolist(), lost, strict=True
-        )
-    ]
+    status = [_STATUS[bits] for bits in reading.completeness(period.project, edges).tolist()]
+    if gaps:
+        status = ["missing" if nothing else s for s, nothing in zip(status, lost, strict=True)]
     if period.query.by_type:
         columns = [typed for row in rows for typed in _by_type(row, lost)]
     else:

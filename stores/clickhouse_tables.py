@@ -11,6 +11,7 @@ from typing import Final
 from stores.pane import DIMENSIONS, MEASURES
 
 STATE: Final = "AggregateFunction(uniqCombined64(14), UInt64)"
+IDLE: Final = 3_600  # seconds without an insert after which a partition is merged whole
 MARGIN: Final = 120  # seconds; an insert is visible this soon after its written_at was taken
 ROLLUP_VIEWS: Final = ("rollup_1h_view", "rollup_1d_view")
 _KEY: Final = f"project, grouping, {', '.join(DIMENSIONS)}"
@@ -211,8 +212,14 @@ def settings(database: str, options: Options) -> list[str]:
         ("uniques_1d", "bucket", options.day_days),
         ("events", "toDateTime(event_time)", options.event_days),
     ]
+    # A day that gets no more rows becomes one part: then FINAL has nothing to do for it.
+    merge = (
+        f"MODIFY SETTING min_age_to_force_merge_seconds = {IDLE},"
+        " min_age_to_force_merge_on_partition_only = 1"
+    )
     return [
         *(f"ALTER TABLE {database}.{view} {refresh}" for view in views),
+        *(f"ALTER TABLE {database}.rollup_{unit} {merge}" for unit in ("1m", "1h", "1d")),
         *(
             f"ALTER TABLE {database}.{table} MODIFY TTL {column} + INTERVAL {days} DAY"
             " SETTINGS materialize_ttl_after_modify = 0"
