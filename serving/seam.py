@@ -11,7 +11,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -31,7 +30,6 @@ from stores.contract import (
 )
 from stores.hot_reads import united
 from stores.pane import MEASURES, MINUTE
-from telemetry import metrics
 
 HOT_HOURS: Final = 24  # T is so long ago
 NOT_YET_COLD: Final = 120  # seconds until a minute is final and in the cold store
@@ -81,9 +79,6 @@ class Stores:
         self._cache = cache
         self._clock = clock
         self._failed: dict[str, float] = {}  # name → when it may be asked again
-        for store in (hot, cold):
-            if store is not None:
-                metrics.SERVICE_STORE_DOWN.follow(partial(self._down, store), store.name)
 
     def ask(self, now: float, answer: Callable[["Reading"], _Answer]) -> _Answer:
         """What `answer` makes of a `Reading`; made anew without a store that fails meanwhile.
@@ -108,7 +103,7 @@ class Stores:
         after = int(now) // MINUTE * MINUTE + MINUTE
         if hot:
             return Reading(self.hot, self.cold, None, down, after - NOT_YET_COLD, 0)
-        with _blame(self.hot), timed(self.hot.name, "since"):
+        with _blame(self.hot):
             since = self.hot.since()
         boundary = max(
             (int(now) // HOUR - HOT_HOURS) * HOUR, after if since is None else min(since, after)
@@ -200,7 +195,7 @@ class Reading:
         """Users of the last five minutes, which only the hot store has."""
         if self._hot.name in self._down:
             raise ValueError("the hot store is away")
-        with _blame(self._hot), timed(self._hot.name, "active_users"):
+        with _blame(self._hot):
             return self._hot.active_users(ask, now)
 
     def _cached(
@@ -237,18 +232,15 @@ class Reading:
 
 
 def _counts(store: Reader, ask: Slice) -> Counts:
-    with timed(store.name, "counts"):
-        return store.counts(ask)
+    return store.counts(ask)
 
 
 def _users(store: Reader, ask: Slice) -> Users:
-    with timed(store.name, "users"):
-        return store.users(ask)
+    return store.users(ask)
 
 
 def _completeness(store: Reader, ask: Slice) -> Bits:
-    with timed(store.name, "completeness"):
-        return store.completeness(ask.project, ask.edges)
+    return store.completeness(ask.project, ask.edges)
 
 
 class _Failed(Exception):
@@ -263,16 +255,3 @@ def _blame(store: Reader) -> Iterator[None]:
         yield
     except StoreUnavailable as error:
         raise _Failed(store.name, str(error)) from error
-
-
-@contextmanager
-def timed(store: str, question: str) -> Iterator[None]:
-    """One question to a store, in the metrics."""
-    began = time.perf_counter()
-    try:
-        yield
-    except StoreUnavailable:
-        metrics.SERVICE_STORE_FAILURES.inc(store)
-        raise
-    finally:
-        metrics.SERVICE_STORE.observe(time.perf_counter() - began, store, question)
