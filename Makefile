@@ -11,7 +11,7 @@ UV := $(BIN)/uv
 # uv itself, pinned: it reads the locks, so no lock can hold it.
 UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed
-SOURCES := deploy events pipelines serving stores transforms benchmarks tests setup.py
+SOURCES := deploy events pipelines serving stores telemetry transforms benchmarks tests setup.py
 # those that exist and hold Python
 CHECKED := $(foreach s,$(wildcard $(SOURCES)),$(if $(shell find $(s) -name '*.py' -print -quit),$(s)))
 ARGS ?=

@@ -8,7 +8,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent
-PACKAGES = ("events", "transforms", "pipelines", "stores", "serving", "deploy")
+PACKAGES = ("events", "transforms", "pipelines", "stores", "serving", "telemetry", "deploy")
 
 
 def requirements() -> list[str]:

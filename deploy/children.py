@@ -13,11 +13,13 @@ from deploy.artifacts import REPO
 from deploy.ports import HOST
 from deploy.process import ManagedProcess
 from deploy.settings import Settings
+from stores.hot import HotStore
 
 Ready = Callable[[ManagedProcess], bool]
 
 HEARTBEAT_KEY: Final = "sl:job:heartbeat"  # unix seconds as text, written by the running job
 HEARTBEAT_MAX_AGE: Final = 15.0
+STALLED_EVERY: Final = 5.0  # seconds between two looks at the heartbeat of a job that runs
 
 
 def commands(settings: Settings, jar: Path, geo: Path | None) -> dict[str, list[str]]:
@@ -35,6 +37,7 @@ def commands(settings: Settings, jar: Path, geo: Path | None) -> dict[str, list[
             f"--redis_url={settings.redis_url}",
             *([f"--history_url={settings.history_url}"] if settings.history else []),
             *(["--raw_events"] if settings.history and settings.raw_events else []),
+            *_watched(settings, settings.job_metrics_port),
         ],
         "collector": [
             "serving.collector",
@@ -43,6 +46,7 @@ def commands(settings: Settings, jar: Path, geo: Path | None) -> dict[str, list[
             "--topic=events",
             f"--redis_url={settings.redis_url}",
             *([f"--geo_database={geo}"] if geo is not None else []),
+            *_watched(settings, settings.collector_metrics_port),
         ],
         "service": [
             "serving.app",
@@ -50,6 +54,7 @@ def commands(settings: Settings, jar: Path, geo: Path | None) -> dict[str, list[
             f"--redis_url={settings.redis_url}",
             *([f"--history_url={settings.history_reader_url}"] if settings.history else []),
             f"--collector_url={settings.collector_url}",
+            *_watched(settings, settings.service_metrics_port),
         ],
         "demo": [
             "deploy.demo",
@@ -58,6 +63,14 @@ def commands(settings: Settings, jar: Path, geo: Path | None) -> dict[str, list[
             *("--rate", str(settings.demo_rate)),
         ],
     }
+
+
+def _watched(settings: Settings, port: int) -> list[str]:
+    return [
+        f"--metrics_host={HOST}",
+        f"--metrics_port={port}",
+        f"--log_format={settings.log_format}",
+    ]
 
 
 # The job server's JVM would else take a quarter of the machine's memory.
@@ -113,6 +126,56 @@ def heartbeat_fresh(redis_url: str) -> Ready:
         return beat >= int(child.spawned_at) and time.time() - beat < HEARTBEAT_MAX_AGE
 
     return ready
+
+
+def last_seen(redis_url: str) -> Callable[[], int | None]:
+    """When any job was last alive, unix seconds (0: never); None while the store is away."""
+
+    def look() -> int | None:
+        client = redis.Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
+        try:
+            return HotStore(client).last_seen() or 0
+        except (redis.RedisError, ValueError):
+            return None
+        finally:
+            client.close()
+
+    return look
+
+
+class Stalled:
+    """Says when a job hangs: its process lives, the store answers, and its heart does not beat.
+
+    The clock is our own, and what counts is how long the last beat has stayed the same: so neither
+    a store that was away nor a machine that was asleep looks like a job that hangs.
+    """
+
+    def __init__(
+        self,
+        beat: Callable[[], int | None],
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._beat = beat
+        self._seconds = seconds
+        self._clock = clock
+        self._asked = float("-inf")
+        self._last: tuple[float, int] | None = None  # of which start, and the beat
+        self._since = 0.0
+
+    def __call__(self, child: ManagedProcess) -> str | None:
+        """Why it has to be restarted, or None. Asks the store every few seconds only."""
+        now = self._clock()
+        if now - self._asked < STALLED_EVERY:
+            return None
+        self._asked = now
+        beat = self._beat()
+        seen = None if beat is None else (child.spawned_at, beat)
+        if seen is None or seen != self._last:
+            self._last, self._since = seen, now
+            return None
+        silent = now - self._since
+        return f"hangs (no heartbeat for {silent:.0f} s)" if silent >= self._seconds else None
 
 
 def answers_ready(port: int, path: str = "/readyz") -> Ready:

@@ -24,6 +24,7 @@ from deploy.clickhouse_binary import ensure_clickhouse
 from deploy.history import ensure_schema
 from deploy.identity import MARK
 from deploy.pidfile import PidFile, end_leftovers
+from deploy.ports import HOST
 from deploy.preflight import problems
 from deploy.services import KafkaServer, TopicError, ValkeyServer, ensure_topics
 from deploy.settings import Settings
@@ -66,6 +67,8 @@ def units(settings: Settings, jars: Jars, geo: Path | None, run_id: str) -> list
         environment=mark,
     )
     job = python("pipeline", children.heartbeat_fresh(settings.redis_url), 240)
+    stalled = children.Stalled(children.last_seen(settings.redis_url), settings.hung_seconds)
+    hung = stalled if settings.hung_seconds else lambda _: None
     collector = python("collector", children.answers_ready(settings.collector_port), 60)
     service = python("service", children.answers_ready(settings.service_port), 60)
     stack = [
@@ -82,7 +85,7 @@ def units(settings: Settings, jars: Jars, geo: Path | None, run_id: str) -> list
         )
         stack.append(Unit(clickhouse, "SELECT 1", lambda: ensure_schema(settings.history_url)))
     stack += [
-        Unit(job, f"the job's heartbeat ({children.HEARTBEAT_KEY})"),
+        Unit(job, f"the job's heartbeat ({children.HEARTBEAT_KEY})", hung=hung),
         Unit(collector, "GET /readyz"),
         Unit(service, "GET /readyz"),
     ]
@@ -110,6 +113,19 @@ def summary(settings: Settings, stack: Sequence[Unit]) -> str:
         for unit in stack
     ]
     return "\n".join(lines)
+
+
+def watching(settings: Settings) -> str:
+    """One line: where the metrics are."""
+    ports = {
+        "collector": settings.collector_metrics_port,
+        "service": settings.service_metrics_port,
+        "job": settings.job_metrics_port,
+    }
+    shown = [f"http://{HOST}:{port}/metrics ({name})" for name, port in ports.items() if port]
+    if not shown:
+        return "Metrics: off"
+    return f"Metrics: {', '.join(shown)}, or the next free port, see its log; docs/metrics.md"
 
 
 def _short(path: Path) -> str:
@@ -168,6 +184,7 @@ def _run(settings: Settings, pid_file: PidFile, run_id: str, stopping: threading
             say("")
             say(summary(settings, stack))
             say("")
+            say(watching(settings))
             say(f"Dashboard: {settings.service_url}/   (Ctrl-C stops everything)")
             supervisor.run()
     except (GiveUp, TopicError, StoreUnavailable) as error:

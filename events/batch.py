@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from events import limits, unpacked
+
 VERSION: Final = "1"
 CONTENT_TYPE: Final = "application/vnd.apache.arrow.stream"  # IANA
 CONTENT_TYPE_NDJSON: Final = "application/x-ndjson"
@@ -46,6 +48,7 @@ SCHEMA: Final = pa.schema(
 # What the metrics need.
 HOT_COLUMNS: Final = (
     "event_time",
+    "received_at",
     "dedup_key",
     "type",
     "user_hash",
@@ -97,13 +100,19 @@ def decode(message: bytes, *, hot_only: bool = True) -> tuple[str, pa.RecordBatc
         included_fields=_HOT_INDEXES if hot_only else None, use_threads=False
     )
     try:
+        if unpacked.size(message) > limits.MAX_UNPACKED_BYTES:
+            raise BatchError("message_too_large", "the columns are over the limit of bytes")
         with pa.ipc.open_stream(message, options=options) as reader:
             schema = reader.schema
             if (schema.metadata or {}).get(b"version") != VERSION.encode():
                 raise BatchError("message_schema_unsupported", "not a batch of version 1")
             rows = reader.read_next_batch()
             rows.validate(full=True)
-    except (pa.ArrowException, OSError, StopIteration, EOFError) as error:
+            if next(iter(reader), None) is not None:
+                raise BatchError("message_schema_unsupported", "more than one record batch")
+    except BatchError:
+        raise
+    except (pa.ArrowException, OSError, StopIteration, EOFError, ValueError) as error:
         raise BatchError("message_undecodable", str(error)[:200]) from error
     if not schema.equals(_HOT_SCHEMA if hot_only else SCHEMA):
         raise BatchError("message_schema_unsupported", "columns other than the schema's")

@@ -16,6 +16,9 @@ class Error(NamedTuple):
 # A whole request is refused: code -> (HTTP status, message).
 REQUEST_ERRORS: Final[dict[str, Error]] = {
     "body_too_large": Error(413, "The body is larger than the limit."),
+    "http_malformed": Error(400, "The request is not HTTP."),
+    "head_too_large": Error(431, "The request's head is larger than the limit."),
+    "head_incomplete": Error(408, "The request's head did not arrive in time."),
     "body_malformed": Error(400, "The body is not the JSON object this endpoint takes."),
     "body_incomplete": Error(408, "The body did not arrive in time."),
     "gzip_malformed": Error(400, "The body says gzip but cannot be decompressed."),
@@ -56,6 +59,9 @@ MESSAGE_REASONS: Final[dict[str, str]] = {
     "message_undecodable": "Neither an Arrow batch nor JSON.",
     "message_schema_unsupported": "An Arrow batch of another schema version.",
     "message_project_missing": "Neither header nor record names the project.",
+    "message_project_invalid": "What names the project is no project's name.",
+    "message_values_invalid": "An Arrow batch with values that no event has.",
+    "message_too_large": "An Arrow batch that unpacks to more than the limit.",
     "message_empty": "No bytes.",
     **EVENT_REASONS,
 }

@@ -4,6 +4,7 @@ A request is decoded in one typed pass (about 1 µs an event). Only when that fa
 decoded one by one, so that one bad event never costs its neighbours.
 """
 
+import re
 import uuid
 from decimal import Context, Decimal, Inexact
 from typing import Annotated, Final, NamedTuple, TypeVar
@@ -61,13 +62,35 @@ class InvalidEvent(ValueError):
 
 
 _EXACT: Final = Context(prec=64, traps=[Inexact])  # never rounds in silence
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+# Whatever is no half of a pair in one go, then such a half. It always matches, so it is linear.
+_SURROGATES: Final = re.compile(
+    rb"(?:[^\\]+|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|\\(?!u[dD][89a-fA-F][0-9a-fA-F]{2})(?s:.)?)++"
+    rb"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
 _event_decoder: Final = msgspec.json.Decoder(Event)
 _request_decoder: Final = msgspec.json.Decoder(Request)
 
 
 def decode_request(body: bytes) -> Request:
-    """The typed envelope of a body. Raises `msgspec.DecodeError` when it is not one."""
-    return _request_decoder.decode(body)
+    """The typed envelope of a body. Raises `msgspec.DecodeError` when it is not one.
+
+    Half a surrogate pair, which a client writes that cuts a text within an emoji, is valid JSON
+    and no Unicode. It is read as U+FFFD, as browsers do, so that it costs its neighbours nothing.
+    """
+    try:
+        return _request_decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        if not _SURROGATE.search(body):
+            raise
+    return _request_decoder.decode(_SURROGATES.sub(_mended, body))
+
+
+def _mended(match: "re.Match[bytes]") -> bytes:
+    return b"\\ufffd" if match["lone"] else match[0]
 
 
 def decode_event(raw: bytes | msgspec.Raw) -> Event:

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from numpy.typing import NDArray
 
 from events import batch, limits
@@ -111,6 +117,19 @@ class LogReader:
         if len(self._watermark) < len(self.partitions):
             return None
         return min(self._watermark.values())
+
+    def behind(self) -> dict[int, int]:
+        """Messages from the position to the end, by partition, as of the last fetch."""
+        found = {}
+        for partition, position in self.position.items():
+            where = TopicPartition(self._settings.topic, partition)
+            try:
+                end = self._consumer.get_watermark_offsets(where, cached=True)[1]
+            except KafkaException:  # not known yet; a figure is not worth a bundle
+                continue
+            if end >= 0:  # below: nothing was fetched yet
+                found[partition] = max(0, end - position)
+        return found
 
     def close(self) -> None:
         """Give the consumer back."""
@@ -238,6 +257,7 @@ def _config(settings: LogSettings, *, eof: bool = False) -> dict[str, Any]:
 
 def _message(record: Any) -> Message:
     headers = dict(record.headers() or ())
+    kind, time_ms = record.timestamp()
     return Message(
         record.value() or b"",
         _header(headers, batch.HEADER_CONTENT_TYPE),
@@ -245,7 +265,8 @@ def _message(record: Any) -> Message:
         record.topic(),
         record.partition(),
         record.offset(),
-        record.timestamp()[1],
+        time_ms,
+        time_ms if kind == TIMESTAMP_LOG_APPEND_TIME else 0,
     )
 
 

@@ -4,7 +4,6 @@ Parse, build, run:
     Kafka partitions | read, decode, drop duplicates, aggregate | window | write
 """
 
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ from pipelines.options import StreamOptions
 from pipelines.outbox import ToCold
 from pipelines.raw import KafkaEvents
 from stores.pane import MINUTE, PULSE
+from telemetry import logs
 from transforms import windows
 
 _PULSE_LATENESS = MINUTE  # older pulses are of no use to anyone
@@ -52,7 +52,10 @@ def build(root: Any, options: StreamOptions) -> None:
         rows[sources.PULSE] | "Pulse" >> windows.pulses(brief, PULSE, streaming=streaming),
     )  # pane
     for name, pane in zip(("Minutes", "Active", "Pulse"), panes, strict=True):
-        pane | f"Write{name}" >> beam.ParDo(sinks.WriteHot(options.redis_url))
+        pane | f"Write{name}" >> beam.ParDo(sinks.WriteHot(options.redis_url, options.metrics))
+    if streaming:
+        ledger = rows[sources.LEDGER] | "Ledger" >> windows.minutes(firing, streaming=True)  # pane
+        ledger | "WriteLedger" >> beam.ParDo(sinks.WriteHot(options.redis_url, options.metrics))
     if options.history_url:
         panes[0] | "History" >> _history(options, streaming=streaming)
     if options.raw_events and streaming:
@@ -74,7 +77,7 @@ def _history(options: StreamOptions, *, streaming: bool) -> beam.PTransform:
     parts = urlsplit(options.history_url)
     if parts.scheme == "bigquery" and runner.endswith("DataflowRunner"):
         return ToBigQuery(f"{parts.netloc}.{parts.path.strip('/')}")
-    return ToCold(options.history_url, streaming=streaming)
+    return ToCold(options.history_url, streaming=streaming, shown=options.metrics)
 
 
 def _settings(options: StreamOptions) -> sources.ReadSettings:
@@ -92,6 +95,7 @@ def _settings(options: StreamOptions) -> sources.ReadSettings:
         options.max_series,
         options.currency,
         options.json_project,
+        options.metrics,
     )
 
 
@@ -136,17 +140,13 @@ def _flink_defaults(arguments: Sequence[str]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job. 0 when a bounded one is done; a streaming one runs until stopped."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        force=True,  # a library has configured it while being imported
-    )
     arguments = sys.argv[1:] if argv is None else argv
     if {"-h", "--help"} & set(arguments):
         StreamOptions.parser().print_help()
         return 0
     try:
         options = parse(arguments)
+        logs.configure(options.log_format)
         pipeline = beam.Pipeline(options=options)
         build(pipeline, options)
     except (ValueError, BrokerError, redis.RedisError) as error:

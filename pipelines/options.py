@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from stores.cold import SCHEMES
+from telemetry import endpoint, logs
 from transforms.cube import MAX_SERIES
 
 
@@ -113,6 +114,23 @@ class StreamOptions(PipelineOptions):
             help="Also keep every event, all columns, in the cold store (ClickHouse only).",
         )
 
+        watching = parser.add_argument_group("watching")
+        watching.add_argument(
+            "--metrics_host", default="127.0.0.1", help=f"{endpoint.HELP['metrics_host']}."
+        )
+        watching.add_argument(
+            "--metrics_port",
+            type=int,
+            default=endpoint.JOB_PORT,
+            help=f"{endpoint.HELP['metrics_port']}. Python workers serve it, where they run.",
+        )
+        watching.add_argument(
+            "--log_format",
+            choices=logs.FORMATS,
+            default="text",
+            help=f"{logs.HELP}. Of this program; workers elsewhere log to Flink.",
+        )
+
     @classmethod
     def parser(cls) -> argparse.ArgumentParser:
         """These options alone, for `--help`: Beam's own parser shows nothing of them."""
@@ -125,6 +143,11 @@ class StreamOptions(PipelineOptions):
         )
         cls._add_argparse_args(parser)
         return parser
+
+    @property
+    def metrics(self) -> endpoint.Endpoint:
+        """Where workers show their metrics."""
+        return endpoint.Endpoint("job", self.metrics_host, self.metrics_port)
 
     def start_ms(self, now: float | None = None, last_seen: int | None = None) -> int:
         """Broker time in ms to start from without restored state; 0 is the earliest message.

@@ -8,7 +8,7 @@ restarts without state counts its open windows again, and writes them again: lar
 import logging
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import apache_beam as beam
@@ -29,6 +29,8 @@ from stores import pane_codec
 from stores.cold import open_cold
 from stores.contract import ColdStore, StoreUnavailable
 from stores.pane import FINAL, MINUTE, REVISED, Grouping, Pane
+from telemetry import metrics
+from telemetry.endpoint import NOWHERE, Endpoint
 
 SHARDS: Final = 4  # keys, so that minutes of many projects share an insert
 FINAL_SECONDS: Final = 1.0  # that a final minute waits for the others of its moment
@@ -61,6 +63,21 @@ def latest(panes: Iterable[Pane]) -> list[Pane]:
     return [pane for _, pane in kept.values()]
 
 
+def write(store: ColdStore, panes: Sequence[Pane]) -> int:
+    """Write and measure; the rows sent. Raises StoreUnavailable."""
+    began = time.perf_counter()
+    try:
+        rows = store.write(panes)
+    except StoreUnavailable:
+        metrics.JOB_RETRIES.inc("cold")
+        raise
+    finally:
+        metrics.JOB_WRITE.observe(time.perf_counter() - began, "cold")
+    metrics.JOB_WRITTEN.add(rows, "cold")
+    metrics.JOB_PANES.add(len(panes), "cold")
+    return rows
+
+
 class Outbox(beam.DoFn):
     """`(shard, pane bytes)` to the store, gathered; yields nothing."""
 
@@ -69,15 +86,22 @@ class Outbox(beam.DoFn):
     STATE = ReadModifyWriteStateSpec("state", BytesCoder())
     FLUSH = TimerSpec("flush", TimeDomain.REAL_TIME)
 
-    def __init__(self, url: str, connect: Callable[[str], ColdStore | None] = open_cold) -> None:
+    def __init__(
+        self,
+        url: str,
+        connect: Callable[[str], ColdStore | None] = open_cold,
+        shown: Endpoint = NOWHERE,
+    ) -> None:
         self._url = url
         self._connect = connect
+        self._shown = shown
         self._store: ColdStore | None = None
         self._written = Metrics.counter("cold", "series_written")
         self._retries = Metrics.counter("cold", "retries")
 
     def setup(self) -> None:
         """A store that connects when it is first needed."""
+        self._shown.open()
         self._store = self._connect(self._url)
 
     def teardown(self) -> None:
@@ -93,7 +117,7 @@ class Outbox(beam.DoFn):
         flush: Any = beam.DoFn.TimerParam(FLUSH),
     ) -> None:
         """Keep the pane, and see to it that it is written soon."""
-        _, data = element
+        shard, data = element
         waiting, due = _read(state)
         if waiting + len(data) > MAX_WAITING:
             raise StoreUnavailable(f"{waiting:,} bytes wait for the cold store, which is the limit")
@@ -104,10 +128,12 @@ class Outbox(beam.DoFn):
             flush.set(Timestamp(soon))
             due = soon
         _write(state, waiting + len(data), due)
+        metrics.JOB_OUTBOX.set(waiting + len(data), int(shard))
 
     @on_timer(FLUSH)
     def write(
         self,
+        shard: Any = beam.DoFn.KeyParam,
         panes: Any = beam.DoFn.StateParam(PANES),
         state: Any = beam.DoFn.StateParam(STATE),
         flush: Any = beam.DoFn.TimerParam(FLUSH),
@@ -118,16 +144,18 @@ class Outbox(beam.DoFn):
         if held and self._store is not None:
             try:
                 for first in range(0, len(held), WRITE_AT_ONCE):
-                    self._written.inc(self._store.write(held[first : first + WRITE_AT_ONCE]))
+                    self._written.inc(write(self._store, held[first : first + WRITE_AT_ONCE]))
             except StoreUnavailable as error:
                 _log.warning("cold store: %s; %d panes wait", error, len(held))
                 self._retries.inc()
+                metrics.JOB_OUTBOX.set(waiting, int(shard))
                 due = time.time() + RETRY_SECONDS
                 flush.set(Timestamp(due))
                 _write(state, waiting, due)
                 return
         panes.clear()
         _write(state, 0, 0.0)
+        metrics.JOB_OUTBOX.set(0, int(shard))
         yield from ()
 
 
@@ -171,7 +199,7 @@ class WriteCold(beam.DoFn):
         deadline, pause = time.monotonic() + self._patience, 0.2
         while self._panes and self._store is not None:
             try:
-                self._written.inc(self._store.write(self._panes))
+                self._written.inc(write(self._store, self._panes))
                 self._panes = []
             except StoreUnavailable as error:
                 if time.monotonic() + pause > deadline:
@@ -190,11 +218,13 @@ class ToCold(beam.PTransform):
         *,
         streaming: bool,
         connect: Callable[[str], ColdStore | None] = open_cold,
+        shown: Endpoint = NOWHERE,
     ) -> None:
         super().__init__()
         self._url = url
         self._streaming = streaming
         self._connect = connect
+        self._shown = shown
 
     def expand(self, panes: Any) -> Any:
         """Through an outbox when streaming."""
@@ -205,7 +235,7 @@ class ToCold(beam.PTransform):
             cold
             | "Key" >> beam.Map(keyed).with_output_types(KV[str, bytes])  # (shard, bytes)
             | "Global" >> beam.WindowInto(window.GlobalWindows())
-            | "Outbox" >> beam.ParDo(Outbox(self._url, self._connect))
+            | "Outbox" >> beam.ParDo(Outbox(self._url, self._connect, self._shown))
         )
 
 

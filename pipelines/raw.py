@@ -6,22 +6,28 @@ where they stand in the log, so reading a stretch twice stores it once.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.metrics import Metrics
 from apache_beam.utils.timestamp import Duration
 
-from pipelines import sources
+from pipelines import sources, watch
 from pipelines.log_reader import LogReader, partitions_of
 from stores.cold import open_events
 from stores.contract import EventStore, RawBatch, StoreUnavailable
-from transforms.decode import Message, decode
+from telemetry import metrics
+from transforms.decode import Mask, Message, decode
 
 RETRY_SECONDS: Final = 5
+# An event that comes so long after it happened is not kept: the store has a partition for each day,
+# and one request with wrong clocks would open thousands.
+OLDEST_MS: Final = 31 * 86_400_000
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +51,7 @@ class StoreEvents(sources.ReadKafka):
 
     def setup(self) -> None:
         """A store that connects when it is first needed."""
+        super().setup()
         self._store = self._connect(self._url)
 
     def teardown(self) -> None:
@@ -66,23 +73,31 @@ class StoreEvents(sources.ReadKafka):
         offsets, _ = tracker.current_restriction()
         with sources.reading(settings.log, element) as reader:
             reader.seek(offsets, None)
-            batches = self._batches(reader, reader.poll(settings.poll_seconds))
+            messages = reader.poll(settings.poll_seconds)
+            batches = self._batches(reader, messages)
             if not self._write(batches):
                 tracker.defer_remainder(Duration(RETRY_SECONDS))
             elif tracker.try_claim(dict(reader.position)):
+                metrics.JOB_MESSAGES.add(len(messages), "raw")
+                watch.note(reader, "raw")
                 self._stored.inc(sum(batch.rows.num_rows for batch in batches))
                 tracker.defer_remainder(Duration(0))
         yield from ()
 
     def _write(self, batches: list[RawBatch]) -> bool:
         """Whether the store has taken them."""
+        if not batches or self._store is None:
+            return True
+        began = time.perf_counter()
         try:
-            if batches and self._store is not None:
-                self._store.write_events(batches)
+            metrics.JOB_WRITTEN.add(self._store.write_events(batches), "raw")
         except StoreUnavailable as error:
+            metrics.JOB_RETRIES.inc("raw")
             _log.warning("raw events: %s; again in %d s", error, RETRY_SECONDS)
             self._retries.inc()
             return False
+        finally:
+            metrics.JOB_WRITE.observe(time.perf_counter() - began, "raw")
         return True
 
     def _batches(self, reader: LogReader, messages: list[Message]) -> list[RawBatch]:
@@ -93,15 +108,27 @@ class StoreEvents(sources.ReadKafka):
                 message = message._replace(project=self._settings.project)
             decoded = decode(message, self._settings.currency, hot_only=False)
             for project, rows in decoded.rows.items():
+                metrics.JOB_ROWS.add(rows.num_rows, "raw")
                 numbers = np.arange(rows.num_rows)
                 fresh = reader.fresh(message, rows.column("dedup_key").to_numpy())
                 if fresh is not None:
-                    self._duplicate.inc(int(len(fresh) - fresh.sum()))
+                    repeated = int(len(fresh) - fresh.sum())
+                    self._duplicate.inc(repeated)
+                    metrics.JOB_DUPLICATES.add(repeated, "raw")
                     numbers, rows = numbers[fresh], rows.filter(fresh)
+                recent = _recent(rows, message.broker_ms)
+                if not recent.all():
+                    numbers, rows = numbers[recent], rows.filter(pa.array(recent))
                 if rows.num_rows:
                     place = (message.partition, message.offset)
                     found.append(RawBatch(project, *place, numbers, rows))
         return found
+
+
+def _recent(rows: pa.RecordBatch, broker_ms: int) -> Mask:
+    """Which rows happened not too long before the message was logged."""
+    recent: Mask = rows.column("event_time").to_numpy() >= broker_ms - OLDEST_MS
+    return recent
 
 
 class KafkaEvents(beam.PTransform):

@@ -11,9 +11,12 @@ from apache_beam.metrics import Metrics
 from confluent_kafka import Producer
 
 from events import limits
+from pipelines.rewrites import Rewrites
 from pipelines.sources import Progress
 from stores.hot import HotStore
 from stores.pane import Pane
+from telemetry import metrics
+from telemetry.endpoint import NOWHERE, Endpoint
 from transforms.decode import DeadLetter
 
 _log = logging.getLogger(__name__)
@@ -22,17 +25,29 @@ _FLUSH: Final = 15.0
 CLOCK_AHEAD: Final = 60  # seconds, see events.clock
 
 
+_rewrites: Final[dict[str, Rewrites]] = {}  # of this process, by the store's URL
+
+
 def connect(url: str) -> HotStore:
     """The hot store at a Redis URL, with time limits on every call."""
     client = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
     return HotStore(client)
 
 
-class WriteHot(beam.DoFn):
-    """Panes to the hot store, one write per bundle. Larger count wins, so a retry is harmless."""
+def rewrites(url: str) -> Rewrites:
+    """What this process wrote to a store lately, whichever of its sinks did."""
+    return _rewrites.setdefault(url, Rewrites())
 
-    def __init__(self, url: str) -> None:
+
+class WriteHot(beam.DoFn):
+    """Panes to the hot store, one write per bundle. Larger count wins, so a retry is harmless.
+
+    A store that has lost its last writes gets them again, see `pipelines.rewrites`.
+    """
+
+    def __init__(self, url: str, shown: Endpoint = NOWHERE) -> None:
         self._url = url
+        self._shown = shown
         self._store: HotStore | None = None
         self._panes: list[Pane] = []
         self._written = Metrics.counter("hot", "series_written")
@@ -40,6 +55,7 @@ class WriteHot(beam.DoFn):
 
     def setup(self) -> None:
         """Connect lazily; the client reconnects by itself."""
+        self._shown.open()
         self._store = connect(self._url)
 
     def start_bundle(self) -> None:
@@ -56,17 +72,24 @@ class WriteHot(beam.DoFn):
             return
         deadline, pause = time.monotonic() + _PATIENCE, 0.1
         while True:
+            began = time.perf_counter()
             try:
-                self._written.inc(self._store.write(self._panes))
+                written = rewrites(self._url).write(self._store, self._panes)
+                self._written.inc(written)
                 self._panes_in.inc(len(self._panes))
+                metrics.JOB_WRITTEN.add(written, "hot")
+                metrics.JOB_PANES.add(len(self._panes), "hot")
                 self._panes = []
                 return
             except (redis.ConnectionError, redis.TimeoutError) as error:
+                metrics.JOB_RETRIES.inc("hot")
                 if time.monotonic() + pause > deadline:
                     raise
                 _log.warning("hot store: %s; again in %.1f s", error, pause)
-                time.sleep(pause)
-                pause = min(5.0, pause * 2)
+            finally:
+                metrics.JOB_WRITE.observe(time.perf_counter() - began, "hot")
+            time.sleep(pause)
+            pause = min(5.0, pause * 2)
 
 
 class Heartbeat(beam.DoFn):
@@ -94,6 +117,7 @@ class Heartbeat(beam.DoFn):
         self._last = now
         try:
             self._store.beat(now, since)
+            rewrites(self._url).check(self._store)  # also when there is nothing to write
         except (redis.ConnectionError, redis.TimeoutError) as error:
             _log.warning("heartbeat: %s", error)
 

@@ -14,25 +14,29 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
-from apache_beam.metrics import Metrics
 from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.typehints import KV
 from apache_beam.utils.timestamp import Duration, Timestamp
 from numpy.typing import NDArray
 
+from pipelines import watch
 from pipelines.log_reader import LogReader, LogSettings, offsets_at, partitions_of
 from pipelines.offsets import OffsetsTracker, Restriction, RestrictionCoder
 from stores.pane import MINUTE
+from telemetry import metrics
+from telemetry.endpoint import NOWHERE, Endpoint
 from transforms.aggregate import minute_cubes, pulse_cubes
 from transforms.cube import Cube
 from transforms.decode import Mask, Message, concat, decode
+from transforms.outcomes import Counts, outcomes, tally
 from transforms.windows import key_of
 
 # Tagged outputs; the main one is minute cubes.
 PULSE: Final = "pulse"
 DEAD: Final = "dead"
 PROGRESS: Final = "progress"
+LEDGER: Final = "ledger"
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class ReadSettings:
     cap: int = 1000
     currency: str = "USD"
     project: str | None = None
+    shown: Endpoint = NOWHERE  # of the process's metrics
 
 
 @dataclass(frozen=True)
@@ -60,17 +65,6 @@ class Progress:
     watermark_ms: int | None
     messages: int
     since_ms: int | None = None
-
-
-class _Tally:
-    """Counters of what became of rows; names are the ledger's."""
-
-    def __init__(self) -> None:
-        self.messages = Metrics.counter("events", "messages")
-        self.decoded = Metrics.counter("events", "decoded")
-        self.duplicate = Metrics.counter("events", "duplicate")
-        self.too_late = Metrics.counter("events", "too_late")
-        self.dead = Metrics.counter("events", "dead_lettered")
 
 
 def cubes_of(rows: pa.Table, project: str, cap: int) -> Iterator[Any]:
@@ -132,55 +126,67 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
 
     def __init__(self, settings: ReadSettings) -> None:
         self._settings = settings
-        self._tally = _Tally()
+        self._tally = watch.Tally()
+
+    def setup(self) -> None:
+        """Show this process's metrics."""
+        self._settings.shown.open()
 
     def read(self, reader: LogReader, messages: list[Message]) -> Iterator[Any]:
         """Everything that one poll gives."""
         batches: dict[str, tuple[list[pa.RecordBatch], list[Mask | None]]] = {}
         newest: dict[int, int] = {}
+        became: dict[str, dict[int, Counts]] = {}
         for message in messages:
             if message.project is None and self._settings.project is not None:
                 message = message._replace(project=self._settings.project)
             decoded = decode(message, self._settings.currency)
             for letter in decoded.dead:
-                self._tally.dead.inc()
+                self._tally.dead(letter.reason)
                 yield beam.pvalue.TaggedOutput(DEAD, letter)
             for project, rows in decoded.rows.items():
-                self._tally.decoded.inc(rows.num_rows)
+                self._tally.decoded(rows.num_rows)
                 if not rows.num_rows:
                     continue
                 times = rows.column("event_time").to_numpy()
                 at = message.partition
                 newest[at] = max(newest.get(at, 0), int(times.max()))
-                keep = self._keep(reader, message, rows, times)
+                fresh, late = self._sort(reader, message, rows, times)
                 kept, masks = batches.setdefault(project, ([], []))
                 kept.append(rows)
-                masks.append(keep)
+                masks.append(fresh if late is None else ~late if fresh is None else fresh & ~late)
+                minutes = became.setdefault(project, {})
+                for minute, counts in tally(rows, fresh, late).items():
+                    minutes[minute] = minutes[minute] + counts if minute in minutes else counts
         for project, (kept, masks) in batches.items():
             table = concat(kept, masks)
             if table.num_rows:
                 yield from cubes_of(table, project, self._settings.cap)
+        for project, minutes in became.items():
+            for part in outcomes(minutes):
+                value = TimestampedValue((key_of(project, part.grouping), part.cube), part.start)
+                yield beam.pvalue.TaggedOutput(LEDGER, value)
         for partition, time_ms in newest.items():
             reader.saw(partition, time_ms)
 
-    def _keep(
+    def _sort(
         self, reader: LogReader, message: Message, rows: pa.RecordBatch, times: NDArray[np.int64]
-    ) -> Mask | None:
+    ) -> tuple[Mask | None, Mask | None]:
+        """Which rows are no duplicates (None: all), and which are too late (None: none)."""
         fresh = reader.fresh(message, rows.column("dedup_key").to_numpy())
         if fresh is not None:
-            self._tally.duplicate.inc(int(len(fresh) - fresh.sum()))
+            self._tally.duplicate(int(len(fresh) - fresh.sum()))
         mark = reader.watermark_of(message.partition)
         if mark is None:
-            return fresh
+            return fresh, None
         # The runner would drop these rows in silence: their window is closed for good.
         width = MINUTE * 1000
         ends = (times // width + 1) * width
         late = ends + self._settings.allowed_lateness * 1000 <= mark
         if not late.any():
-            return fresh
-        keep = ~late if fresh is None else fresh & ~late
-        self._tally.too_late.inc(int((late if fresh is None else late & fresh).sum()))
-        return keep
+            return fresh, None
+        self._tally.too_late(int((late if fresh is None else late & fresh).sum()))
+        return fresh, late
 
     def initial_restriction(self, element: tuple[int, ...]) -> Restriction:
         """Offsets by broker time; never committed ones."""
@@ -218,9 +224,10 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
             reader.seek(offsets, None if known is None else known.micros // 1000)
             messages = reader.poll(settings.poll_seconds)
             if tracker.try_claim(dict(reader.position)):
-                self._tally.messages.inc(len(messages))
+                self._tally.messages(len(messages))
                 yield from self.read(reader, messages)
                 mark = reader.watermark()
+                watch.note(reader, "numbers")
                 if mark is not None and (known is None or mark * 1000 > known.micros):
                     watermark.set_watermark(Timestamp(micros=mark * 1000))
                 since = settings.start_ms if known is None else None
@@ -245,9 +252,10 @@ class KafkaRows(beam.PTransform):
             | "Partitions" >> beam.Create(mine, reshuffle=False)
             | "Read"
             >> beam.ParDo(ReadKafka(self._settings)).with_outputs(
-                PULSE, DEAD, PROGRESS, main="minutes"
+                PULSE, DEAD, PROGRESS, LEDGER, main="minutes"
             )
         )
+        rows[LEDGER].element_type = KV[str, Cube]
         return _typed(rows)
 
 
@@ -257,14 +265,20 @@ class AggregateLines(beam.DoFn):
     def __init__(self, settings: ReadSettings) -> None:
         self._settings = settings
 
+    def setup(self) -> None:
+        """Show this process's metrics."""
+        self._settings.shown.open()
+
     def process(self, element: list[str]) -> Iterator[Any]:
         """One list of lines, aggregated as one poll is."""
         payload = "\n".join(element).encode()
         message = Message(payload, project=self._settings.project, topic="file")
         decoded = decode(message, self._settings.currency)
         for letter in decoded.dead:
+            metrics.JOB_DEAD.inc(letter.reason)
             yield beam.pvalue.TaggedOutput(DEAD, letter)
         for project, rows in decoded.rows.items():
+            metrics.JOB_ROWS.add(rows.num_rows, "numbers")
             yield from cubes_of(concat([rows], [None]), project, self._settings.cap)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import flask
 import msgspec
@@ -25,19 +25,25 @@ from flask_sock import Sock
 from gevent.event import Event
 from gunicorn.app.base import BaseApplication
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from wsproto.utilities import RemoteProtocolError
 
-from serving import breakdown, live, metrics, openapi, query
+from serving import breakdown, ledger, live, metrics, observe, openapi, query
 from serving.cache import SealedCache
 from serving.ingest.errors import RequestError
 from serving.projects import DEMO, Project, Projects, ProjectsError
 from serving.push import Hub
+from serving.readiness import History
 from serving.replies import Replies
 from serving.seam import Reading, Stores, Unanswered
+from serving.server_log import ServerLog
 from serving.settings import Settings
 from stores.cold import open_cold, open_events
 from stores.contract import Reader, StoreUnavailable, TooMuch
 from stores.hot import HotStore
 from stores.hot_reads import HotReader
+from stores.ledger import LedgerReader
+from telemetry import logs
+from telemetry.endpoint import Endpoint
 
 _log = logging.getLogger(__name__)
 
@@ -51,12 +57,16 @@ HEADERS: Final = {
 }
 
 
+class RawEvents(breakdown.PageCounter, ledger.MinuteCounter, Protocol):
+    """What the service asks of raw events."""
+
+
 def create_app(
     settings: Settings,
     client: Any,
     projects: Projects,
     cold: Reader | None = None,
-    events: breakdown.PageCounter | None = None,
+    events: RawEvents | None = None,
 ) -> flask.Flask:
     """The application over a Redis client and a registry of projects.
 
@@ -71,6 +81,9 @@ def create_app(
     store = HotStore(client)
     stores = Stores(HotReader(store), cold, SealedCache(client))
     replies = Replies(settings.refresh_seconds)
+    book = LedgerReader(client)
+    history = History(cold)
+    observe.watch(app)
     hub = app.extensions["live"] = Hub(store, client, settings.refresh_seconds)
     origins = {origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()}
 
@@ -93,7 +106,9 @@ def create_app(
     @app.get("/readyz")
     def readyz() -> dict[str, str]:
         client.ping()
-        return {"status": "ok"}
+        state = history.state()
+        said = "degraded" if state == "down" else "ready"
+        return {"status": said, "hot": "up", "history": state}
 
     described = msgspec.json.encode(openapi.document())
 
@@ -139,6 +154,14 @@ def create_app(
             raise RequestError("parameter_invalid", "Pages need a store of raw events.")
         return reply((project.name, subject, asked), answer, now)
 
+    @app.get("/v1/ledger")
+    def get_ledger() -> flask.Response:
+        project, now = asking(), time.time()
+        span = ledger.parse(flask.request.args.to_dict(flat=False), now)
+        answer = partial(ledger.answer, book, stores.hot, events, project, span, now)
+        body = replies.get((project.name, span), lambda: msgspec.json.encode(answer()))
+        return flask.Response(body, mimetype="application/json")
+
     @Sock(app).route("/v1/live")
     def live_route(socket: Any) -> None:
         origin = flask.request.headers.get("Origin")
@@ -146,7 +169,7 @@ def create_app(
         if origin and origin not in origins | own:
             socket.close(1008, "origin not allowed")
         else:
-            live.serve(socket, hub, reader)
+            flask.g.sent = live.serve(socket, hub, reader)
 
     @app.errorhandler(RequestError)
     def refused(error: RequestError) -> flask.Response:
@@ -167,6 +190,10 @@ def create_app(
     def too_much(error: TooMuch) -> flask.Response:
         return refused(RequestError("query_too_large", str(error)))
 
+    @app.errorhandler(RemoteProtocolError)
+    def no_handshake(_: RemoteProtocolError) -> flask.Response:
+        return refused(RequestError("parameter_invalid", "This is no handshake of a WebSocket."))
+
     @app.errorhandler(redis.RedisError)
     def store_away(error: redis.RedisError) -> flask.Response:
         _log.warning("the store is away: %s", error)
@@ -182,7 +209,7 @@ def create_app(
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> flask.Response:
-        _log.error("request failed", exc_info=error)
+        logs.failed(_log, "a request failed", error)
         return refused(RequestError("internal_error"))
 
     @app.after_request
@@ -213,6 +240,7 @@ class Server(BaseApplication):
             "keepalive": 30,  # seconds; a dashboard that polls keeps its connection
             "accesslog": None,
             "loglevel": "warning",
+            "logger_class": ServerLog,
         }.items():
             self.cfg.set(name, value)
 
@@ -221,6 +249,8 @@ class Server(BaseApplication):
         client = redis.Redis.from_url(
             self._settings.redis_url, socket_timeout=10, socket_connect_timeout=5
         )
+        settings = self._settings
+        Endpoint("service", settings.metrics_host, settings.metrics_port).open()
         url = self._settings.history_url
         events = open_events(url) if url.startswith("clickhouse") else None
         app = create_app(self._settings, client, self._projects, open_cold(url), events)
@@ -242,8 +272,8 @@ def _at_stop(let_go: Callable[[], None]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = Settings.parse(sys.argv[1:] if argv is None else argv)
+    logs.configure(settings.log_format)
     try:
         projects = Projects.load(settings.projects)
     except ProjectsError as error:

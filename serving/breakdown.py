@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from serving import metrics, query
 from serving.projects import Project
-from serving.seam import Reading
+from serving.seam import Reading, timed
 from serving.series import OTHER
 from serving.times import invalid
 from stores.contract import DAY
@@ -100,7 +100,10 @@ def pages(
     counter: PageCounter, project: Project, asked: query.Query, now: float, reading: Reading
 ) -> dict[str, Any]:
     """The same for pages; `other` is the total, which the rollups have, minus the named."""
-    found = counter.pages(project.name, asked.start, asked.end, asked.limit, dict(asked.filters))
+    with timed("clickhouse", "pages"):
+        found = counter.pages(
+            project.name, asked.start, asked.end, asked.limit, dict(asked.filters)
+        )
     full = metrics.answer(project, asked, now, reading)
     total = full["series"][0]["events"][0]
     named = [{"dimensions": {PAGE: url}, "events": [count]} for url, count in found]

@@ -15,6 +15,7 @@ import numpy as np
 import redis
 
 from stores.contract import Counts
+from telemetry import metrics
 
 KEEP: Final = 300  # seconds
 SLOTS: Final = 512
@@ -49,17 +50,21 @@ class SealedCache:
                 held = self._redis.get(slot)
                 if held is not None and held[: len(digest)] == digest:
                     self.hits += 1
+                    metrics.SERVICE_SEALED.inc("hit")
                     found: _Answer = decode(held[len(digest) :])
                     return found
                 if self._redis.set(lock, b"", nx=True, px=int(WAIT * 1000)):
                     break
                 if time.monotonic() > deadline:
+                    metrics.SERVICE_SEALED.inc("bypass")
                     return compute()
                 time.sleep(_PAUSE)
         except redis.RedisError as error:
             _log.warning("the cache: %s", error)
+            metrics.SERVICE_SEALED.inc("bypass")
             return compute()
         self.misses += 1
+        metrics.SERVICE_SEALED.inc("miss")
         try:
             answer = compute()
             payload = encode(answer)

@@ -4,7 +4,6 @@ SIGTERM refuses new requests, finishes what was taken, and exits with 0.
 """
 
 import gc
-import logging
 import signal
 import sys
 from types import FrameType
@@ -14,12 +13,14 @@ import uvicorn
 from events.agent import classify
 from events.geo import CountryLookup
 from serving.ingest.app import Collector
+from serving.ingest.ledger import Ledger
 from serving.ingest.memory import RedisMemory
 from serving.ingest.producer import KafkaBroker
+from serving.ingest.protocol import BoundedProtocol
 from serving.ingest.settings import Settings
 from serving.projects import Projects, ProjectsError
-
-_log = logging.getLogger(__name__)
+from telemetry import logs
+from telemetry.endpoint import Endpoint
 
 BACKLOG = 4_096
 KEEP_ALIVE_S = 30
@@ -46,13 +47,14 @@ def build(settings: Settings) -> Collector:
         CountryLookup(settings.geo_database),
         KafkaBroker(settings),
         RedisMemory.connect(settings.redis_url, settings.redis_timeout_ms),
+        Ledger.connect(settings.redis_url, settings.redis_timeout_ms),
     )
 
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     settings = Settings.parse(sys.argv[1:])
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure(settings.log_format)
     try:
         collector = build(settings)
     except (ProjectsError, OSError, ValueError) as error:
@@ -64,7 +66,7 @@ def main() -> int:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         access_log=False,  # it would hold addresses
@@ -81,6 +83,7 @@ def main() -> int:
     # Rows are many and never in cycles: look for garbage seldom, and not among what stays.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    Endpoint("collector", settings.metrics_host, settings.metrics_port).open()
     server = _Server(config, collector)
     server.run()
     return 0 if server.started else 1

@@ -13,6 +13,7 @@ from serving.ingest.errors import RequestError
 from serving.projects import Project
 from serving.push import Hub, Leaving, Overrun, Subscriber, error_message
 from serving.wire import PING_SECONDS, Wire, text_frame
+from telemetry import metrics
 
 MAX_MESSAGE_BYTES: Final = 4_096  # from a client
 SUBSCRIBE_SECONDS: Final = 25.0  # within which a new socket says what it wants
@@ -21,17 +22,24 @@ RESUBSCRIBE_SECONDS: Final = 0.1  # between two subscriptions of one socket
 Read = Callable[[str | None], Project]  # the project of a read key; RequestError
 
 
-def serve(socket: Any, hub: Hub, reader: Read) -> None:
-    """Everything that is said on one socket. Returns when it is closed by either side."""
-    try:
-        _serve(socket, hub, reader)
-    except ConnectionClosed:
-        return
-
-
-def _serve(socket: Any, hub: Hub, reader: Read) -> None:
-    opened = time.monotonic()
+def serve(socket: Any, hub: Hub, reader: Read) -> int:
+    """Everything that is said on one socket, until either side closes it. The bytes written."""
     wire = Wire(socket)
+    reason = "client"
+    metrics.SERVICE_SOCKETS.move(1)
+    try:
+        reason = _serve(socket, wire, hub, reader)
+    except ConnectionClosed:
+        return wire.sent
+    finally:
+        metrics.SERVICE_SOCKETS.move(-1)
+        metrics.SERVICE_CLOSED.inc(reason)
+    return wire.sent
+
+
+def _serve(socket: Any, wire: Wire, hub: Hub, reader: Read) -> str:
+    """Why it was closed by us. Raises ConnectionClosed when the client is gone."""
+    opened = time.monotonic()
     place: Subscriber | None = None
     try:
         while True:
@@ -45,7 +53,7 @@ def _serve(socket: Any, hub: Hub, reader: Read) -> None:
             elif place is None:
                 if time.monotonic() > opened + SUBSCRIBE_SECONDS:
                     socket.close(1008, "no subscription")
-                    return
+                    return "unsubscribed"
                 wire.wait(None, 1.0)
             elif (frame := place.take()) is not None:
                 wire.send(frame)
@@ -56,10 +64,13 @@ def _serve(socket: Any, hub: Hub, reader: Read) -> None:
         said = json.loads(error.body())["error"]
         wire.send(text_frame(error_message(said["code"], said["message"])))
         socket.close(1008, error.code)
+        return "refused"
     except Leaving:
         socket.close(1001, "the server restarts")
+        return "stopping"
     except Overrun:
         socket.close(1013, "reads too slowly")
+        return "slow"
     finally:
         if place is not None:
             place.leave()

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from events.reasons import REQUEST_ERRORS
-from serving import breakdown, query, times
+from serving import breakdown, ledger, query, times
 from stores.pane import DIMENSIONS
 
 _NAME: Final = {"type": "string"}
@@ -87,6 +87,7 @@ def document() -> dict[str, Any]:
         "paths": {
             "/v1/metrics": {"get": _metrics()},
             "/v1/breakdown": {"get": _breakdown()},
+            "/v1/ledger": {"get": _ledger()},
             "/v1/config": {"get": _plain("config", "What a dashboard on this machine needs.")},
             "/v1/openapi.json": {"get": _plain("openapi", "This document.")},
             "/healthz": {"get": _plain("healthz", "The process runs.")},
@@ -125,6 +126,27 @@ def document() -> dict[str, Any]:
                     {**_head(), "granularity": {"enum": list(times.STEPS)}, **_period()},
                     {"compare": {"$ref": "#/components/schemas/Period"}},
                 ),
+                "Ledger": _object(
+                    {
+                        "project": _NAME,
+                        "as_of": {"type": "number"},
+                        "start": {"type": "integer"},
+                        "end": {"type": "integer"},
+                        "time": {**_TIMES, "description": "Minutes of receipt."},
+                        "rejected": {"type": "object", "additionalProperties": _TIMES},
+                        **dict.fromkeys(ledger.COLUMNS, _TIMES),
+                        "total": {"type": "object"},
+                        "paths": _object(
+                            {
+                                "compared": {"type": "integer"},
+                                "differences": {"type": "array", "items": {"type": "object"}},
+                                "unavailable": {"type": ["string", "null"]},
+                            },
+                            strict=True,
+                        ),
+                    },
+                    strict=True,
+                ),
                 "Breakdown": _object(
                     {
                         **_head(),
@@ -159,6 +181,12 @@ def _metrics() -> dict[str, Any]:
 def _breakdown() -> dict[str, Any]:
     return _operation(
         "breakdown", "The top values of one dimension.", breakdown.PARAMETERS, "Breakdown"
+    )
+
+
+def _ledger() -> dict[str, Any]:
+    return _operation(
+        "ledger", "What was sent against what was counted, by minute.", ledger.PARAMETERS, "Ledger"
     )
 
 

@@ -24,6 +24,7 @@ from serving.wire import text_frame
 from stores import layout
 from stores.hot import HotStore
 from stores.pane import DIMENSIONS
+from telemetry import metrics
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ class Subscriber:
         """Queue a message; one that is behind gets a snapshot instead of what it missed."""
         if len(self._messages) >= QUEUE:
             self._overruns += 1
+            metrics.SERVICE_OVERRUNS.inc()
+            metrics.SERVICE_DROPPED.add(len(self._messages))
             self._messages.clear()
             message = snapshot()
         self._messages.append(message)
@@ -104,6 +107,11 @@ class Feed:
         """Whether any socket is left."""
         return bool(self._subscribers)
 
+    @property
+    def size(self) -> int:
+        """How many sockets."""
+        return len(self._subscribers)
+
     def stop(self) -> None:
         """Let all sockets go."""
         for subscriber in list(self._subscribers):
@@ -118,10 +126,14 @@ class Feed:
                 delta = self._view.read(time.time())
             except redis.RedisError as error:
                 _log.warning("live feed: the store is away: %s", error)
+                metrics.SERVICE_STORE_FAILURES.inc("hot")
                 self._tell_away()
             else:
                 self._away = False
+                read = time.monotonic()
+                metrics.SERVICE_REFRESH.observe(read - started)
                 self._hand_out(delta)
+                metrics.SERVICE_FAN_OUT.observe(time.monotonic() - read)
             self.wake.wait(self._refresh)
             # Announcements come in bursts: at most four reads within one refresh.
             gevent.sleep(max(0.0, self._refresh / 4 - (time.monotonic() - started)))
@@ -164,6 +176,8 @@ class Hub:
         self._refresh = refresh
         self._feeds: dict[tuple[str, Filter], Feed] = {}
         self._listening = False
+        metrics.SERVICE_FEEDS.follow(lambda: len(self._feeds))
+        metrics.SERVICE_SUBSCRIBERS.follow(self._count)
 
     def join(self, project: Project, filters: Mapping[str, str]) -> Subscriber:
         """A socket's place in the feed of a project and filter."""
@@ -187,6 +201,9 @@ class Hub:
         """Let all sockets go; the caller takes no new ones."""
         for feed in list(self._feeds.values()):
             feed.stop()
+
+    def _count(self) -> int:
+        return sum(feed.size for feed in list(self._feeds.values()))
 
     def _serve(self, key: tuple[str, Filter], feed: Feed) -> None:
         try:

@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import Final
 
+from telemetry import metrics
+
 MAX_REPLIES: Final = 256  # held; a reply is some 100 KB
 
 
@@ -31,6 +33,7 @@ class Replies:
                 self._forget(now)
                 reply = Future()
                 self._held[question] = (now + self._seconds, reply)
+        metrics.SERVICE_REPLIES.inc("miss" if mine else "hit")
         if mine:
             try:
                 reply.set_result(make())

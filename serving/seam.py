@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -30,6 +31,7 @@ from stores.contract import (
 )
 from stores.hot_reads import united
 from stores.pane import MEASURES, MINUTE
+from telemetry import metrics
 
 HOT_HOURS: Final = 24  # T is so long ago
 NOT_YET_COLD: Final = 120  # seconds until a minute is final and in the cold store
@@ -79,6 +81,9 @@ class Stores:
         self._cache = cache
         self._clock = clock
         self._failed: dict[str, float] = {}  # name → when it may be asked again
+        for store in (hot, cold):
+            if store is not None:
+                metrics.SERVICE_STORE_DOWN.follow(partial(self._down, store), store.name)
 
     def ask(self, now: float, answer: Callable[["Reading"], _Answer]) -> _Answer:
         """What `answer` makes of a `Reading`; made anew without a store that fails meanwhile.
@@ -103,7 +108,7 @@ class Stores:
         after = int(now) // MINUTE * MINUTE + MINUTE
         if hot:
             return Reading(self.hot, self.cold, None, down, after - NOT_YET_COLD, 0)
-        with _blame(self.hot):
+        with _blame(self.hot), timed(self.hot.name, "since"):
             since = self.hot.since()
         boundary = max(
             (int(now) // HOUR - HOT_HOURS) * HOUR, after if since is None else min(since, after)
@@ -195,7 +200,7 @@ class Reading:
         """Users of the last five minutes, which only the hot store has."""
         if self._hot.name in self._down:
             raise ValueError("the hot store is away")
-        with _blame(self._hot):
+        with _blame(self._hot), timed(self._hot.name, "active_users"):
             return self._hot.active_users(ask, now)
 
     def _cached(
@@ -232,15 +237,18 @@ class Reading:
 
 
 def _counts(store: Reader, ask: Slice) -> Counts:
-    return store.counts(ask)
+    with timed(store.name, "counts"):
+        return store.counts(ask)
 
 
 def _users(store: Reader, ask: Slice) -> Users:
-    return store.users(ask)
+    with timed(store.name, "users"):
+        return store.users(ask)
 
 
 def _completeness(store: Reader, ask: Slice) -> Bits:
-    return store.completeness(ask.project, ask.edges)
+    with timed(store.name, "completeness"):
+        return store.completeness(ask.project, ask.edges)
 
 
 class _Failed(Exception):
@@ -255,3 +263,16 @@ def _blame(store: Reader) -> Iterator[None]:
         yield
     except StoreUnavailable as error:
         raise _Failed(store.name, str(error)) from error
+
+
+@contextmanager
+def timed(store: str, question: str) -> Iterator[None]:
+    """One question to a store, in the metrics."""
+    began = time.perf_counter()
+    try:
+        yield
+    except StoreUnavailable:
+        metrics.SERVICE_STORE_FAILURES.inc(store)
+        raise
+    finally:
+        metrics.SERVICE_STORE.observe(time.perf_counter() - began, store, question)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Self
 
+from telemetry import endpoint, logs
+
 HELP: Final = {
     "host": "address to listen on",
     "port": "port to listen on",
@@ -17,6 +19,8 @@ HELP: Final = {
     "refresh_seconds": "longest time between two live messages",
     "allowed_origins": "origins of other sites whose pages may open /v1/live, with commas",
     "workers": "processes",
+    **endpoint.HELP,
+    "log_format": logs.HELP,
 }
 
 
@@ -33,6 +37,9 @@ class Settings:
     refresh_seconds: float = 2.0
     allowed_origins: str = ""
     workers: int = 1
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = endpoint.SERVICE_PORT
+    log_format: str = "text"
 
     @classmethod
     def parse(cls, arguments: Sequence[str]) -> Self:
@@ -41,5 +48,8 @@ class Settings:
         for item in fields(cls):
             kind = Path if item.name == "projects" else type(item.default)
             text = f"{HELP[item.name]}; default {item.default}"
-            parser.add_argument(f"--{item.name}", type=kind, default=item.default, help=text)
+            choices = logs.FORMATS if item.name == "log_format" else None
+            parser.add_argument(
+                f"--{item.name}", type=kind, default=item.default, choices=choices, help=text
+            )
         return cls(**vars(parser.parse_args(arguments)))

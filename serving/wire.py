@@ -15,6 +15,8 @@ from gevent.event import Event
 from gevent.lock import RLock
 from simple_websocket import ConnectionClosed
 
+from telemetry import metrics
+
 SEND_SECONDS: Final = 10.0  # one write may take so long; then the socket is given up
 PING_SECONDS: Final = 25.0
 SILENT_SECONDS: Final = 70.0  # nothing heard for so long, pongs included: gone
@@ -39,6 +41,7 @@ class Wire:
         self._server = server
         self._sock = server.sock
         self._lock = RLock()
+        self.sent = 0  # bytes
         self._heard = self._pinged = time.monotonic()
         server.sock = self
 
@@ -50,6 +53,9 @@ class Wire:
         except (gevent.Timeout, OSError):
             self.abort()
             raise ConnectionClosed(_GONE, "cannot be written to") from None
+        self.sent += len(data)
+        metrics.SERVICE_LIVE_MESSAGES.inc()
+        metrics.SERVICE_LIVE_BYTES.add(len(data))
         return len(data)
 
     def recv(self, size: int) -> bytes:

@@ -74,6 +74,16 @@ class HotStore:
             if script is self._write
         )
 
+    def count_write(self, writer: str) -> int:
+        """One more write of this writer; how many of its writes the store remembers.
+
+        Called after `write`: a number no larger than one before says that writes were lost since.
+        """
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.incr(layout.writes_key(writer))
+        pipe.expire(layout.writes_key(writer), DAY)
+        return int(pipe.execute()[0])
+
     def series(
         self,
         project: str,

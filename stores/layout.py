@@ -14,6 +14,7 @@ values are percent-encoded and joined by commas, `-` for the total; `day` counts
 `sl:announce:{p}`                              pub/sub channel: what changed
 `sl:job:heartbeat`                             unix seconds: when the job was last alive; expires
 `sl:job:seen`                                  the same, kept: where a new job has to go on from
+`sl:job:writes:<process>`                      how many writes of a process are in; expires
 `sl:since`                                     unix seconds: all minutes from here on are in here
 =============================================  ====================================================
 """
@@ -129,6 +130,11 @@ def hour_users_prefix(project: str, grouping: Grouping) -> str:
 def active_prefix(project: str, grouping: Grouping) -> str:
     """Active users, up to the values."""
     return f"{base(project)}:a:{grouping_text(grouping)}:"
+
+
+def writes_key(writer: str) -> str:
+    """How many writes of a process are in."""
+    return f"sl:job:writes:{writer}"
 
 
 def channel(project: str) -> str:

@@ -4,7 +4,7 @@ Rows are grouped once into the finest cells (slot, country, device, category); e
 grouping set is summed from those few cells. Cost in `benchmarks`; nothing here loops over events.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -22,6 +22,7 @@ Ints = NDArray[np.int64]
 # What a row counts as: column of MEASURES by type. Other types count as rows alone.
 _KIND: Final = {"page_view": 1, "click": 2, "purchase": 3, "error": 4}
 _BOT: Final = 5
+_MOST: Final = 1 << 62  # numbers of cells
 _CLEAN: Final = str.maketrans({UNIT: " ", RECORD: " "})
 
 
@@ -55,19 +56,14 @@ class _Cells:
         self._bot = rows.column("bot").combine_chunks().to_numpy(zero_copy_only=False)
         self._starts: list[int] = (slots * width).tolist()
         codes, values = zip(*(_codes(rows, name) for name in DIMENSIONS), strict=True)
-        self._values: list[list[str]] = [[v.translate(_CLEAN) for v in vs] for vs in values]
+        self._values: list[list[str]] = list(values)
         self._sizes = [max(1, len(vs)) for vs in self._values]
         self._slot, self._codes = slot.astype(np.int64), codes
-        cell = self._slot
-        for code, size in zip(codes, self._sizes, strict=True):
-            cell = cell * size + code
-        cells, inverse = _group(cell, len(slots) * int(np.prod(self._sizes)))
-        self._measures = self._count(inverse, len(cells))
-        self._cell_codes: list[Ints] = []
-        for size in reversed(self._sizes):
-            cells, code = np.divmod(cells, size)
-            self._cell_codes.insert(0, code)
-        self._cell_slot = cells
+        cell, size = self._composite(self._slot, codes, range(len(codes)))
+        first, inverse = _group(cell, size)
+        self._measures = self._count(inverse, len(first))
+        self._cell_codes = [code[first] for code in codes]
+        self._cell_slot = self._slot[first]
 
     def partials(
         self, groupings: Sequence[Grouping], sketched: Sequence[Grouping], cap: int
@@ -75,19 +71,17 @@ class _Cells:
         """One partial per grouping set and slot."""
         for grouping in groupings:
             dims = [DIMENSIONS.index(name) for name in grouping]
-            key = self._composite(self._cell_slot, self._cell_codes, dims)
-            keys, inverse = np.unique(key, return_inverse=True)
+            key, _ = self._composite(self._cell_slot, self._cell_codes, dims)
+            keys, first, inverse = np.unique(key, return_index=True, return_inverse=True)
             measures = np.zeros((len(keys), len(MEASURES)), np.int64)
             np.add.at(measures, inverse, self._measures)
-            names, slot_of = self._names(keys, dims)
             users = self._users(dims) if grouping in sketched else None
-            bounds = np.searchsorted(slot_of, np.arange(len(self._starts) + 1))
+            bounds = np.searchsorted(self._cell_slot[first], np.arange(len(self._starts) + 1))
             for slot, start in enumerate(self._starts):
                 low, high = int(bounds[slot]), int(bounds[slot + 1])
                 order, left_out = _admit(measures[low:high, 0], cap)
-                cube = Cube(
-                    [names[low + i] for i in order], measures[low:high][order], left_out=left_out
-                )
+                names = self._names(first[low:high][order], dims)
+                cube = Cube(names, measures[low:high][order], left_out=left_out)
                 if users is not None:
                     cube.entries = self._sketch(users, slot, keys[low:high][order])
                 yield Partial(grouping, start, cube)
@@ -105,20 +99,30 @@ class _Cells:
         np.add.at(measures[:, 6], inverse[paid], revenue[paid])
         return measures
 
-    def _composite(self, slot: Ints, codes: Sequence[Ints], dims: Sequence[int]) -> Ints:
-        for dim in dims:
-            slot = slot * self._sizes[dim] + codes[dim]
-        return slot
+    def _composite(
+        self, slot: Ints, codes: Sequence[Ints], dims: Iterable[int]
+    ) -> tuple[Ints, int]:
+        """Slot and some codes as one number, in their order, and a bound of it.
 
-    def _names(self, keys: Ints, dims: Sequence[int]) -> tuple[list[str], Ints]:
-        parts: list[list[str]] = []
-        for dim in reversed(dims):
-            keys, code = np.divmod(keys, self._sizes[dim])
-            values = self._values[dim]
-            parts.insert(0, [values[i] for i in code.tolist()])
-        if not parts:
-            return [""] * len(keys), keys
-        return [UNIT.join(values) for values in zip(*parts, strict=True)], keys
+        Numbered anew in between when the product could pass 63 bits, which takes values without
+        end in all dimensions. With at most one dimension it never does.
+        """
+        size = len(self._starts)
+        for dim in dims:
+            if size * self._sizes[dim] > _MOST:
+                values, slot = np.unique(slot, return_inverse=True)
+                size = len(values)
+            slot, size = slot * self._sizes[dim] + codes[dim], size * self._sizes[dim]
+        return slot, size
+
+    def _names(self, cells: Ints, dims: Sequence[int]) -> list[str]:
+        """The series' names, each by one of its cells."""
+        if not dims:
+            return [""] * len(cells)
+        parts = [
+            [self._values[dim][i] for i in self._cell_codes[dim][cells].tolist()] for dim in dims
+        ]
+        return [UNIT.join(values) for values in zip(*parts, strict=True)]
 
     @cached_property
     def _people(self) -> tuple[Ints, sketch.Hashes, Ints]:
@@ -132,7 +136,7 @@ class _Cells:
     def _users(self, dims: Sequence[int]) -> list[tuple[Ints, sketch.Hashes]]:
         """Per slot, the composite key and hash of each row that is no bot."""
         order, hashes, bounds = self._people
-        key = self._composite(self._slot, self._codes, dims)[order]
+        key = self._composite(self._slot, self._codes, dims)[0][order]
         return [(key[a:b], hashes[a:b]) for a, b in pairwise(bounds)]
 
     @staticmethod
@@ -161,19 +165,26 @@ def _codes(rows: pa.Table, name: str) -> tuple[Ints, list[str]]:
     if indices.null_count:
         indices = indices.fill_null(len(values))
         values.append("")
-    # Unified dictionaries hold each value once, but a stranger's single chunk need not.
+    # Unified dictionaries hold each value once, but a stranger's single chunk need not; and two
+    # values may be one without the characters that separate names.
     distinct: dict[str, int] = {}
-    places = np.array([distinct.setdefault(v or "", len(distinct)) for v in values], np.int64)
+    clean = [(value or "").translate(_CLEAN) for value in values]
+    places = np.array([distinct.setdefault(value, len(distinct)) for value in clean], np.int64)
     codes = indices.to_numpy(zero_copy_only=False)
     return (places[codes] if len(places) else codes.astype(np.int64)), list(distinct)
 
 
 def _group(cell: Ints, size: int) -> tuple[Ints, Ints]:
-    """Distinct values and each row's place among them, by counting when the range is small."""
+    """One row of each distinct value, in their order, and each row's place among them.
+
+    By counting when the range is small.
+    """
     if size > max(1 << 16, 4 * len(cell)):
-        cells, inverse = np.unique(cell, return_inverse=True)
-        return cells, inverse
+        _, first, inverse = np.unique(cell, return_index=True, return_inverse=True)
+        return first, inverse
     cells = np.flatnonzero(np.bincount(cell, minlength=size))
     place = np.empty(size, np.int64)
+    place[cell] = np.arange(len(cell))
+    first = place[cells]
     place[cells] = np.arange(len(cells))
-    return cells, place[cell]
+    return first, place[cell]

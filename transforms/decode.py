@@ -15,10 +15,12 @@ import pyarrow as pa
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from events import batch, limits, schema, sketch
+from events import batch, limits, plausible, schema, sketch
 from events.dedup import event_key
 
 Mask = NDArray[np.bool_]  # which rows to keep
+
+MAX_LETTERS: Final = 100  # of one message; the lines that are refused beyond share one letter
 
 _HOT: Final = pa.schema([batch.SCHEMA.field(name) for name in batch.HOT_COLUMNS])
 
@@ -33,6 +35,7 @@ class Message(NamedTuple):
     partition: int = 0
     offset: int = 0
     broker_ms: int = 0
+    logged_ms: int = 0  # the same when it is the broker's own clock, else 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Decoded(NamedTuple):
     dead: list[DeadLetter]
 
 
+_TIMES: Final = ("event_time", "received_at")
 _record_decoder: Final = msgspec.json.Decoder(Record)
 
 
@@ -78,9 +82,10 @@ def decode(message: Message, currency: str = "USD", *, hot_only: bool = True) ->
     if message.content_type == batch.CONTENT_TYPE or batch.is_batch(payload):
         try:
             project, rows = batch.decode(payload, hot_only=hot_only)
+            plausible.check(project, rows)
         except batch.BatchError as error:
             return Decoded({}, [_dead(message, payload, error.code, str(error))])
-        return Decoded({project: rows}, [])
+        return Decoded({project: _not_ahead(rows, message.logged_ms)}, [])
     if payload.lstrip()[:1] != b"{":
         return Decoded({}, [_dead(message, payload, "message_undecodable", "no known format")])
     return _decode_json(message, currency, hot_only)
@@ -88,26 +93,57 @@ def decode(message: Message, currency: str = "USD", *, hot_only: bool = True) ->
 
 def _decode_json(message: Message, currency: str, hot_only: bool) -> Decoded:
     records: dict[str, list[Record]] = {}
-    dead = []
+    dead: list[DeadLetter] = []
+    more: list[bytes] = []
     for line in message.payload.split(b"\n"):
         if not line.strip():
             continue
         try:
             record = _decode_record(line, currency)
+            project = _project(record.project or message.project)
         except schema.InvalidEvent as error:
-            dead.append(_dead(message, line, *error.rejection))
-            continue
-        project = record.project or message.project
-        if project is None:
-            dead.append(_dead(message, line, "message_project_missing", "no project"))
+            if len(dead) < MAX_LETTERS:
+                dead.append(_dead(message, line, *error.rejection))
+            else:
+                more.append(line)
         else:
             records.setdefault(project, []).append(record)
+    if more:
+        detail = f"{len(more)} more lines of a message of which {MAX_LETTERS} were refused"
+        dead.append(_dead(message, b"\n".join(more), "event_malformed", detail))
     schema_ = _HOT if hot_only else batch.SCHEMA
     rows = {
-        project: to_rows(project, items, schema_, message.broker_ms)
+        project: _not_ahead(to_rows(project, items, schema_, message.broker_ms), message.logged_ms)
         for project, items in records.items()
     }
     return Decoded(rows, dead)
+
+
+def _project(name: str | None) -> str:
+    if not name:
+        raise schema.InvalidEvent("message_project_missing", "no project")
+    if not plausible.is_project(name):
+        raise schema.InvalidEvent("message_project_invalid", f"no project's name: {name[:80]!r}")
+    return name
+
+
+def _not_ahead(rows: pa.RecordBatch, logged_ms: int) -> pa.RecordBatch:
+    """Rows with no time far after the broker's clock: those happened when they were logged.
+
+    Else one wrong clock opens windows years ahead, and in a backlog takes the watermark with it.
+    """
+    if logged_ms <= 0:
+        return rows
+    for name in _TIMES:
+        place = rows.schema.get_field_index(name)
+        if place < 0:
+            continue
+        times = rows.column(place).to_numpy()
+        ahead = times > logged_ms + limits.MAX_AHEAD_MS
+        if ahead.any():
+            right = pa.array(np.where(ahead, logged_ms, times))
+            rows = rows.set_column(place, batch.SCHEMA.field(name), right)
+    return rows
 
 
 def _decode_record(line: bytes, currency: str) -> Record:

@@ -21,6 +21,7 @@ from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec
 from apache_beam.utils.timestamp import Timestamp
 
 from stores.pane import ACTIVE, FINAL, MINUTE, PARTIAL, REVISED, Grouping, Pane
+from telemetry import metrics
 from transforms import cube as cubes
 from transforms.cube import UNIT, Cube
 
@@ -80,6 +81,7 @@ class Accumulate(beam.DoFn):
         flags, held = _read(state)
         merged = cubes.merge((held, element[1]), self._firing.cap)
         self._left_out.inc(merged.left_out - held.left_out)
+        metrics.JOB_LEFT_OUT.add(max(0, merged.left_out - held.left_out))
         if not flags & _CLOSED:
             end.set(where.end)
         if not flags & _ARMED:

@@ -4,6 +4,7 @@ Raw, because this is the one place in the product where a request's fixed cost c
 """
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -18,11 +19,13 @@ from serving.ingest.budget import Budget
 from serving.ingest.buffers import Buffers
 from serving.ingest.errors import ClientGone, Headers, RequestError
 from serving.ingest.intake import Intake, parse
+from serving.ingest.ledger import Ledger
 from serving.ingest.memory import Memory
 from serving.ingest.producer import Broker
 from serving.ingest.readiness import Readiness
 from serving.ingest.settings import Settings
 from serving.projects import Project, Projects
+from telemetry import logs, metrics
 
 _log = logging.getLogger(__name__)
 
@@ -63,8 +66,10 @@ class Collector:
         countries: CountryLookup,
         broker: Broker,
         memory: Memory,
+        ledger: Ledger | None = None,
     ) -> None:
         self._projects = projects
+        self._ledger = ledger
         self._country = countries.country
         self._broker = broker
         self._memory = memory
@@ -73,25 +78,36 @@ class Collector:
         self._retry_after = str(settings.retry_after_s).encode()
         self.budget = Budget(settings.max_buffered_events, settings.max_buffered_bytes)
         self._buffers = Buffers(broker, self.budget, settings.linger_ms, settings.batch_events)
-        self._intake = Intake(broker, self._buffers, memory)
+        self._intake = Intake(broker, self._buffers, memory, ledger)
         self._readiness = Readiness(broker, memory)
         self._stopping = False
+        metrics.COLLECTOR_HELD_EVENTS.follow(lambda: self.budget.events)
+        metrics.COLLECTOR_HELD_BYTES.follow(lambda: self.budget.bytes)
+        metrics.COLLECTOR_MAX_EVENTS.set(settings.max_buffered_events)
+        metrics.COLLECTOR_MAX_BYTES.set(settings.max_buffered_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the life of the process."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
+        began = time.perf_counter()
         try:
             status, headers, body = await self._answer(scope, receive)
         except ClientGone:
+            metrics.COLLECTOR_GONE.inc()
             return
         except RequestError as error:
             status, headers, body = error.status, self._error_headers(error), error.body()
-        except Exception:
-            _log.exception("a request failed")
+            metrics.COLLECTOR_REFUSED.inc(error.code)
+        except Exception as error:
+            logs.failed(_log, "a request failed", error)
             failure = RequestError("internal_error")
             status, headers, body = failure.status, _JSON, failure.body()
+            metrics.COLLECTOR_REFUSED.inc(failure.code)
+        metrics.COLLECTOR_REQUESTS.inc(scope["path"], status)
+        if scope["method"] == "POST":
+            metrics.COLLECTOR_SECONDS.observe(time.perf_counter() - began)
         if status == 405:
             headers = [*headers, (b"allow", ", ".join(_METHODS[scope["path"]]).encode())]
         headers = [*headers, (b"content-length", str(len(body)).encode())] if body else headers
@@ -125,6 +141,7 @@ class Collector:
         project = self._project(headers, scope["query_string"])
         zipped = check_headers(headers)
         body = await receive_body(receive, self._body_timeout_s, self.budget)
+        metrics.COLLECTOR_BODY.add(len(body))
         request = parse(gunzip(body) if zipped else body)
         del body  # the request's own views of it go when its rows are made
         peer = scope["client"][0] if scope.get("client") else None
@@ -135,8 +152,7 @@ class Collector:
     def _project(self, headers: dict[bytes, bytes], query: bytes) -> Project:
         key = headers.get(b"x-write-key", b"").decode("latin-1")
         if not key:
-            values = parse_qs(query.decode("latin-1"), max_num_fields=20).get("key")
-            key = values[0] if values else ""
+            key = _key_in(query)
         if not key:
             raise RequestError("write_key_missing")
         project = self._projects.by_write_key(key)
@@ -147,7 +163,9 @@ class Collector:
     async def _ready(self) -> tuple[int, Headers, bytes]:
         report = await self._readiness.report()
         ready = report.broker and not self._stopping
-        state = "ready" if ready else "stopping" if self._stopping else "not ready"
+        state = "ready" if report.redis else "degraded"  # without it repeats are the job's matter
+        if not ready:
+            state = "stopping" if self._stopping else "not ready"
         body = {"status": state, "broker": report.broker, "redis": report.redis}
         return 200 if ready else 503, _JSON, msgspec.json.encode(body)
 
@@ -161,14 +179,27 @@ class Collector:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 await self._broker.start()
+                if self._ledger is not None:
+                    self._ledger.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 self.stop_accepting()
                 await self._buffers.drain()
                 await self._broker.stop()
                 await self._memory.stop()
+                if self._ledger is not None:
+                    await self._ledger.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _key_in(query: bytes) -> str:
+    """The first `key` of a query string; "" when there is none, or too much beside it."""
+    try:
+        values = parse_qs(query.decode("latin-1"), max_num_fields=20).get("key")
+    except ValueError:
+        return ""
+    return values[0] if values else ""
 
 
 def _forwarded_for(scope: Scope) -> str:

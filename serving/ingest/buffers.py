@@ -13,6 +13,7 @@ from events import batch
 from serving.ingest.budget import Budget
 from serving.ingest.producer import Broker, Outgoing
 from serving.ingest.rows import ROW_BYTES, Part, Row, columns
+from telemetry import logs
 
 _log = logging.getLogger(__name__)
 
@@ -99,8 +100,8 @@ class Buffers:
 
         try:
             message = _message(*key, buffer.rows)
-        except Exception:  # no request may wait for ever, whatever is wrong with its rows
-            _log.exception("rows could not be encoded")
+        except Exception as error:  # no request may wait for ever, whatever is wrong with its rows
+            logs.failed(_log, "rows could not be encoded", error)
             delivered(False)
             return
         buffer.rows = []

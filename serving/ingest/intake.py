@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import msgspec
@@ -10,10 +11,12 @@ from events import limits, schema
 from events.agent import Agent
 from serving.ingest.buffers import Buffers
 from serving.ingest.errors import RequestError
+from serving.ingest.ledger import Ledger
 from serving.ingest.memory import Memory, batch_key
 from serving.ingest.producer import Broker
 from serving.ingest.rows import Rejected, Sender, make_rows
 from serving.projects import Project
+from telemetry import metrics
 
 
 class Reply(msgspec.Struct):
@@ -42,11 +45,13 @@ class Intake:
         broker: Broker,
         buffers: Buffers,
         memory: Memory,
+        ledger: Ledger | None = None,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._broker = broker
         self._buffers = buffers
         self._memory = memory
+        self._ledger = ledger
         self._clock = clock
         self._under_way: dict[str, asyncio.Future[bytes | RequestError]] = {}
 
@@ -57,6 +62,7 @@ class Intake:
 
         Empties the request as soon as its rows are made: it may wait long for the broker.
         """
+        metrics.COLLECTOR_RECEIVED.add(len(request.events))
         sender = Sender(self._clock(), country, agent)
         if request.batch_id is None:
             return (await self._store(request, project, sender))[0]
@@ -74,6 +80,7 @@ class Intake:
                 first.set_result(outcome)
         else:
             outcome = await asyncio.shield(first)
+            metrics.COLLECTOR_REPEATS.inc("under_way")
         if isinstance(outcome, RequestError):
             raise RequestError(outcome.code, outcome.detail)
         return outcome
@@ -83,6 +90,7 @@ class Intake:
     ) -> bytes:
         known = await self._memory.get(key)
         if known is not None:
+            metrics.COLLECTOR_REPEATS.inc("memory")
             return known
         reply, accepted = await self._store(request, project, sender)
         if accepted:  # with nothing produced there is nothing to repeat
@@ -98,6 +106,9 @@ class Intake:
         self._buffers.check(len(request.events))  # before the work, not only after
         rows = make_rows(request, project, sender, partitions)
         request.events.clear()
+        if rows.rejected:
+            for reason, count in Counter(refused.code for refused in rows.rejected).items():
+                metrics.COLLECTOR_REJECTED.add(count, reason)
         if rows.parts:
             messages = self._buffers.add(project.name, rows.parts)
             rows.parts.clear()
@@ -105,6 +116,10 @@ class Intake:
             delivered = [await asyncio.shield(message) for message in messages]
             if not all(delivered):
                 raise RequestError("broker_unavailable")
+        metrics.COLLECTOR_ACCEPTED.add(rows.accepted)
+        if self._ledger is not None:
+            reasons = [refused.code for refused in rows.rejected]
+            self._ledger.note(project.name, sender.received_at, rows.accepted, reasons)
         return _encode(Reply(rows.accepted, rows.rejected)), rows.accepted
 
 

@@ -14,6 +14,8 @@ from typing import Final, Protocol
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from telemetry import metrics
+
 _log = logging.getLogger(__name__)
 
 KEEP_S: Final = 86_400
@@ -119,12 +121,15 @@ class RedisMemory:
             writes, self._writes = self._writes, []
             values: list[bytes | None] = [None] * len(reads)
             if self._clock() >= self._away_until:
+                began = time.perf_counter()
                 try:
                     async with asyncio.timeout(self._timeout_s):
                         values = await self._round(reads, writes)
                     self._note(None)
                 except (RedisError, OSError, TimeoutError) as error:
                     self._note(error)
+                    metrics.COLLECTOR_MEMORY_ERRORS.inc()
+                metrics.COLLECTOR_MEMORY.observe(time.perf_counter() - began)
             waiting = [future for _, future in reads] + [future for _, _, future in writes]
             answers = values + [None] * len(writes)
             for future, value in zip(waiting, answers, strict=True):

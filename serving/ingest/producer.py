@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
@@ -10,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from events.limits import MAX_MESSAGE_BYTES
 from serving.ingest.settings import Settings
+from telemetry import metrics
 
 _log = logging.getLogger(__name__)
 
@@ -105,8 +107,14 @@ class KafkaBroker:
         if loop is None:
             raise RuntimeError("not started")
 
+        began = time.perf_counter()
+
         def done(error: KafkaError | None, _: Message) -> None:  # on the poll thread
-            if error is not None:
+            metrics.COLLECTOR_PRODUCE.observe(time.perf_counter() - began)
+            if error is None:
+                metrics.COLLECTOR_MESSAGES.inc()
+            else:
+                metrics.COLLECTOR_BROKER_ERRORS.inc("undelivered")
                 _log.warning("a message was not delivered: %s", error.name())
             loop.call_soon_threadsafe(delivered, error is None)
 
@@ -119,7 +127,9 @@ class KafkaBroker:
                 timestamp=message.timestamp_ms,
                 on_delivery=done,
             )
+            metrics.COLLECTOR_MESSAGE_BYTES.add(len(message.value))
         except (BufferError, KafkaException) as error:
+            metrics.COLLECTOR_BROKER_ERRORS.inc("refused")
             _log.warning("a message was not queued: %s", error)
             loop.call_soon(delivered, False)
 

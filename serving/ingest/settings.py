@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from events.address import LOOPBACK, TrustedProxies
+from telemetry import endpoint, logs
 
 HELP: Final = {
     "host": "address to listen on",
@@ -26,6 +27,8 @@ HELP: Final = {
     "drain_timeout_ms": "longest wait for open requests at shutdown",
     "retry_after_s": "what Retry-After says with every 503",
     "redis_timeout_ms": "longest wait for Redis; a slower one is done without",
+    **endpoint.HELP,
+    "log_format": logs.HELP,
 }
 
 
@@ -50,13 +53,17 @@ class Settings:
     drain_timeout_ms: int = 20_000
     retry_after_s: int = 2
     redis_timeout_ms: int = 250
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = endpoint.COLLECTOR_PORT
+    log_format: str = "text"
 
     def __post_init__(self) -> None:
         """Raises ValueError on a setting that makes no sense."""
         TrustedProxies(self.proxy_networks)
+        logs.check(self.log_format)
         for option in fields(self):
             value = getattr(self, option.name)
-            least = 0 if option.name in ("port", "linger_ms") else 1
+            least = 0 if option.name in ("port", "linger_ms", "metrics_port") else 1
             if isinstance(value, int) and value < least:
                 raise ValueError(f"{option.name} is too small: {value}")
 

@@ -2,6 +2,7 @@
 
 import { Chart, METRICS } from "./chart.js";
 import { clock, clockSeconds, country, integer, money } from "./format.js";
+import { Ledger } from "./ledger.js";
 import { Live } from "./live.js";
 import { applyDelta, COUNTS, fittingHours, fromSnapshot, hasEvents, sameFilter } from "./state.js";
 import { Tiles } from "./tiles.js";
@@ -9,6 +10,7 @@ import { Tiles } from "./tiles.js";
 const KEY_NAME = "streamlens.read-key";
 const COUNTRIES_EVERY = 60_000; // ms
 const USERS_EVERY = 30_000;
+const LEDGER_EVERY = 10_000;
 const TABLE_MINUTES = 60;
 const SPANS = [1, 6, 24]; // hours
 const SAID = { // without the seconds: they are not for reading aloud
@@ -19,6 +21,7 @@ const SAID = { // without the seconds: they are not for reading aloud
 const by = (id) => document.getElementById(id);
 const tiles = new Tiles(by("tiles"));
 const chart = new Chart(by("plot"), by("readout"));
+const ledger = new Ledger(by("ledger"), () => get("/v1/ledger"));
 const live = new Live({
   url: `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/v1/live`,
   onState: setConnection,
@@ -59,6 +62,7 @@ async function start() {
   else ask("");
   setInterval(loadCountries, COUNTRIES_EVERY);
   setInterval(loadUsers, USERS_EVERY);
+  setInterval(loadLedger, LEDGER_EVERY);
 }
 
 function bind() {
@@ -106,6 +110,7 @@ function open(withKey) {
   live.start(key, filter);
   loadCountries();
   loadUsers();
+  loadLedger();
 }
 
 /** Ask for a read key, saying why the last one did not do. */
@@ -291,8 +296,21 @@ async function loadUsers() {
   }
 }
 
-async function metrics(query) {
-  const response = await fetch(`/v1/metrics?${query}`, { headers: { "X-Read-Key": key } });
+async function loadLedger() {
+  if (key === null || document.hidden) return;
+  try {
+    await ledger.refresh();
+  } catch {
+    // what it said before still stands
+  }
+}
+
+function metrics(query) {
+  return get(`/v1/metrics?${query}`);
+}
+
+async function get(path) {
+  const response = await fetch(path, { headers: { "X-Read-Key": key } });
   return response.ok ? response.json() : null;
 }
 

@@ -10,7 +10,7 @@ from deploy.artifacts import REPO
 
 pytest.importorskip("setuptools")  # `python -m venv` brings it, `uv venv` does not
 
-PACKAGES = ("events", "transforms", "pipelines", "stores", "serving", "deploy")
+PACKAGES = ("events", "transforms", "pipelines", "stores", "serving", "telemetry", "deploy")
 
 
 def test_the_sdist_that_workers_install_carries_our_packages_and_its_requirements(

@@ -98,3 +98,29 @@ def test_a_child_that_will_not_live_ends_the_run_with_its_log(
     one.stop()
     assert "bad ended with code 7" in str(caught.value)
     assert "cannot read the map" in str(caught.value)
+
+
+def test_a_child_that_hangs_is_ended_and_started_again(tmp_path: Path) -> None:
+    lines: list[str] = []
+    stopping = threading.Event()
+    hangs = ["hangs (no heartbeat for 90 s)"]
+    unit = Unit(
+        Program("only", tmp_path, SLEEP), "nothing", hung=lambda _: hangs.pop() if hangs else None
+    )
+    one = Supervisor([unit], PidFile(tmp_path, "run"), lines.append, stopping)
+    assert one.start()
+    first = unit.process.pid
+    assert first is not None
+    watcher = threading.Thread(target=one.run)
+    watcher.start()
+    try:
+        deadline = time.monotonic() + 20
+        while sum("ready" in line for line in lines) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        stopping.set()
+        watcher.join(20)
+        one.stop()
+    assert unit.process.pid != first
+    assert group_members(first) == []
+    assert any("only       hangs (no heartbeat for 90 s): starting it again" in li for li in lines)

@@ -40,6 +40,9 @@ class FakeReader:
         self.position = {3: 10 + len(self.messages)}
         return self.messages
 
+    def behind(self) -> dict[int, int]:
+        return {3: 7}
+
     def fresh(self, message: Message, keys: Any) -> Any:
         return self._known.fresh(keys, message.broker_ms)
 

@@ -1,0 +1,71 @@
+"""What the readers do and where they stand, for Beam's counters and this process's metrics."""
+
+import time
+from functools import partial
+from typing import Final
+
+from apache_beam.metrics import Metrics
+
+from pipelines.log_reader import LogReader
+from telemetry import metrics
+
+_marks: Final[dict[int, int]] = {}  # partition → watermark in ms, of the path of numbers
+
+
+class Tally:
+    """What became of messages and rows on the path of numbers. Counted per message, not per row."""
+
+    def __init__(self) -> None:
+        self._messages = Metrics.counter("events", "messages")
+        self._decoded = Metrics.counter("events", "decoded")
+        self._duplicate = Metrics.counter("events", "duplicate")
+        self._too_late = Metrics.counter("events", "too_late")
+        self._dead = Metrics.counter("events", "dead_lettered")
+
+    def messages(self, number: int) -> None:
+        """Read from the log."""
+        self._messages.inc(number)
+        metrics.JOB_MESSAGES.add(number, "numbers")
+
+    def decoded(self, rows: int) -> None:
+        """Understood."""
+        self._decoded.inc(rows)
+        metrics.JOB_ROWS.add(rows, "numbers")
+
+    def duplicate(self, rows: int) -> None:
+        """Left out."""
+        self._duplicate.inc(rows)
+        metrics.JOB_DUPLICATES.add(rows, "numbers")
+
+    def too_late(self, rows: int) -> None:
+        """Left out."""
+        self._too_late.inc(rows)
+        metrics.JOB_TOO_LATE.add(rows)
+
+    def dead(self, reason: str) -> None:
+        """One dead letter."""
+        self._dead.inc()
+        metrics.JOB_DEAD.inc(reason)
+
+
+def note(reader: LogReader, path: str) -> None:
+    """After a poll: how far the reader is behind the end, and its watermarks behind the clock.
+
+    The end is the one of the last fetch, so nothing is asked of the broker. The lag of a watermark
+    is worked out whenever somebody looks: it grows when no poll comes any more.
+    """
+    for partition, behind in reader.behind().items():
+        metrics.JOB_LAG.set(behind, path, partition)
+    if path != "numbers":  # raw events have no watermark
+        return
+    for partition in reader.partitions:
+        mark = reader.watermark_of(partition)
+        if mark is None:
+            continue
+        if partition not in _marks:
+            metrics.JOB_WATERMARK_LAG.follow(partial(_lag, partition), partition)
+        _marks[partition] = mark
+
+
+def _lag(partition: int) -> float:
+    return max(0.0, time.time() - _marks.get(partition, 0) / 1000)
