@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, Final, Protocol
 
 import flask
+import gevent
 import msgspec
 import redis
 from flask_sock import Sock
@@ -28,6 +29,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from wsproto.utilities import RemoteProtocolError
 
 from serving import breakdown, ledger, live, metrics, observe, openapi, query
+from serving.audit import Audit
 from serving.cache import SealedCache
 from serving.ingest.errors import RequestError
 from serving.projects import DEMO, Project, Projects, ProjectsError
@@ -254,6 +256,9 @@ class Server(BaseApplication):
         url = self._settings.history_url
         events = open_events(url) if url.startswith("clickhouse") else None
         app = create_app(self._settings, client, self._projects, open_cold(url), events)
+        names = self._projects.names()
+        audit = Audit(LedgerReader(client), HotReader(HotStore(client)), events, names)
+        gevent.spawn(audit.run)
         _at_stop(app.extensions["live"].stop)
         return app
 

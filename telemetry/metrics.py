@@ -155,6 +155,28 @@ SERVICE_LIVE_MESSAGES: Final = SERVICE.count(
 )
 SERVICE_LIVE_BYTES: Final = SERVICE.count("live_bytes_total", "Bytes written to sockets.")
 
+SERVICE_AUDITS: Final = SERVICE.count(
+    "ledger_audits_total",
+    "Looks at the ledger of all projects, one a minute in each process.",
+    Label("outcome", ("done", "unavailable")),
+)
+SERVICE_DIFFERENCES: Final = SERVICE.level(
+    "ledger_differences",
+    "Numbers of sealed minutes of the last hour on which windows and raw events differ. Alert "
+    "above 0.",
+)
+SERVICE_COMPARED: Final = SERVICE.level(
+    "ledger_compared_minutes", "Minutes compared for that, over all projects."
+)
+SERVICE_UNEXPLAINED: Final = SERVICE.level(
+    "ledger_unexplained_events",
+    "Events of the last hour received and neither accepted nor rejected. Alert above 0.",
+)
+SERVICE_STUCK: Final = SERVICE.level(
+    "ledger_stuck_events",
+    "Events of the last hour accepted over three minutes ago and not decoded. Alert when it stays.",
+)
+
 # --- the job: its Python workers; what Flink does, Flink shows
 _PATH: Final = Label("path", ("numbers", "raw"))
 _SINK: Final = Label("store", ("hot", "cold", "raw"))
