@@ -25,6 +25,7 @@ Values = tuple[str, ...]
 Ints = NDArray[np.int64]
 
 KEEP: Final = 26 * HOUR  # after the end of the day that a key belongs to
+KEEP_SHORT: Final = 600  # after the end of the ten minutes that pulses are kept in
 KEEP_ACTIVE: Final = 300  # after the window's end
 SERIES_PER_CALL: Final = 500  # bounds how long one script runs
 MAX_SERIES_PER_DAY: Final = 2_000  # per project, width and grouping set; the rest is `other`
@@ -201,7 +202,8 @@ class HotStore:
         return None if value is None else int(value)
 
     def _record_calls(self, pane: Pane) -> list[tuple[Any, list[str], list[Any]]]:
-        day, second = divmod(pane.start, DAY)
+        length = layout.page(pane.width)
+        day, second = divmod(pane.start, length)
         slot = second // pane.width
         keys = [layout.members_key(pane.project, pane.width, pane.grouping, day)]
         if not pane.grouping and pane.width == MINUTE:
@@ -212,7 +214,7 @@ class HotStore:
             layout.series_prefix(pane.project, pane.width, pane.grouping),
             f":{day}",
             slot * size,
-            (day + 1) * DAY + KEEP,
+            (day + 1) * length + (KEEP if length == DAY else KEEP_SHORT),
             self._max_series,
             pane.status,
             slot,

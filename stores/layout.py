@@ -1,7 +1,8 @@
 """Where things stand in the hot store: keys, slots and records. Pure.
 
 Keys (`{p}` is the project in braces, so that Redis Cluster keeps a project on one node; dimension
-values are percent-encoded and joined by commas, `-` for the total; `day` counts from the epoch):
+values are percent-encoded and joined by commas, `-` for the total; `day` counts from the epoch; of
+ten-second windows nobody reads more than the last minutes, so their `day` is ten minutes long):
 
 =============================================  ====================================================
 `sl:{p}:s:<width>:<grouping>:<values>:<day>`   string of 32-byte records, one per window of the day
@@ -26,10 +27,11 @@ from urllib.parse import quote, unquote
 import numpy as np
 from numpy.typing import NDArray
 
-from stores.pane import MEASURES, Grouping
+from stores.pane import MEASURES, PULSE, Grouping
 
 DAY: Final = 86_400
 HOUR: Final = 3_600
+SHORT_PAGE: Final = 600
 HEARTBEAT: Final = "sl:job:heartbeat"
 SEEN: Final = "sl:job:seen"
 SINCE: Final = "sl:since"
@@ -49,11 +51,17 @@ class Span(NamedTuple):
     length: int
 
 
+def page(width: int) -> int:
+    """How many seconds one string of records holds: a day, or ten minutes of short windows."""
+    return SHORT_PAGE if width == PULSE else DAY
+
+
 def spans(start: int, end: int, width: int) -> Iterator[Span]:
     """The day strings that hold windows of `width` seconds from `start` to `end`, exclusive."""
+    length = page(width)
     while start < end:
-        day, second = divmod(start, DAY)
-        stop = min(end, (day + 1) * DAY)
+        day, second = divmod(start, length)
+        stop = min(end, (day + 1) * length)
         yield Span(day, second // width, -(-(stop - start) // width))
         start = stop
 

@@ -233,6 +233,17 @@ def test_pulse_and_heartbeat(client: redis.Redis) -> None:
     assert store.last_beat() == 1234
 
 
+def test_pulses_are_kept_for_minutes_not_for_a_day(client: redis.Redis) -> None:
+    store = HotStore(client)
+    now = int(time.time()) // 600 * 600
+    for start in (now + 590, now + 600):
+        store.write([pane({(): 7}, start=start, width=PULSE)])
+    assert store.pulse("p", (), (), now + 580, now + 620)[:, 0].tolist() == [0, 7, 7, 0]
+    key = next(k for k in client.scan_iter(match="*:s:10:*") if client.strlen(k) > 1_000)
+    assert client.strlen(key) == 60 * layout.RECORD.itemsize
+    assert 0 < client.ttl(key) <= 1_800
+
+
 def test_every_key_expires_and_changes_are_announced(client: Any) -> None:
     store = HotStore(client)
     with client.pubsub() as listening:

@@ -43,7 +43,7 @@ def test_a_count_over_32_bits_is_refused():
 def test_spans_cover_every_window_once(first: int, count: int, width: int):
     start, end = first * width, (first + count) * width
     windows = [
-        span.day * DAY + (span.first + i) * width
+        span.day * layout.page(width) + (span.first + i) * width
         for span in layout.spans(start, end, width)
         for i in range(span.length)
     ]
