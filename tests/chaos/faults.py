@@ -1,5 +1,6 @@
 """What can happen to a part, and what a supervisor or an operator then does about it."""
 
+import contextlib
 import os
 import random
 import signal
@@ -7,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from deploy.flink_rest import FlinkError, retained_checkpoint
@@ -71,27 +73,35 @@ def _cut_power(stack: Stack, rng: random.Random) -> Blow:
     The moment is the worst one: the last word on a minute has just been written, and nothing late
     will ever come for it.
     """
-    (log,) = (stack.valkey.data_dir / "appendonlydir").glob("*.incr.aof")
+    folder = stack.valkey.data_dir / "appendonlydir"
     minute = int(time.time()) // MINUTE * MINUTE
     minute += MINUTE * (minute // MINUTE % 2 == 0)  # odd ones get nothing late
-    sizes = deque([log.stat().st_size], maxlen=10)  # of the last second
-
-    def closed() -> bool:
-        sizes.append(log.stat().st_size)
-        return int(stack.stores.hot.status(PROJECT, minute, minute + MINUTE)[0]) == FINAL
-
+    seen: deque[tuple[Path, int]] = deque(maxlen=10)  # the log and its size, of the last second
     deadline = time.monotonic() + 300
-    while not closed():
+    while int(stack.stores.hot.status(PROJECT, minute, minute + MINUTE)[0]) != FINAL:
+        seen.append(_newest(folder))
         if time.monotonic() > deadline:
             raise AssertionError("no minute closed within 300 s")
         time.sleep(0.1)
     struck = time.monotonic()
     _kill(stack.valkey)
-    lost = log.stat().st_size - sizes[0]
-    os.truncate(log, sizes[0])
+    log, size = _newest(folder)
+    # A log that was begun within this second, in the place of a larger one, keeps its beginning.
+    left = next((before for name, before in seen if name == log), size)
+    os.truncate(log, left)
     time.sleep(rng.uniform(0, DOWN))
     stack.valkey.start()
-    return Blow(f"valkey killed and started without the last second, {lost:,} bytes", struck)
+    lost = f"{size - left:,} bytes"
+    return Blow(f"valkey killed and started without the last second, {lost}", struck)
+
+
+def _newest(folder: Path) -> tuple[Path, int]:
+    """The append-only file that is written now, and its size."""
+    sizes = []
+    for log in folder.glob("*.incr.aof"):
+        with contextlib.suppress(FileNotFoundError):  # rewritten just now
+            sizes.append((int(log.name.split(".")[-3]), log, log.stat().st_size))
+    return max(sizes)[1:]
 
 
 def _kill_worker(stack: Stack, _: random.Random) -> str:

@@ -71,7 +71,7 @@ class Series:
                 result.recovery = time.monotonic() - blow.at
                 time.sleep(AFTER)
             self._judge(result, all_sealed=False)
-        except (AssertionError, RuntimeError, OSError) as error:
+        except (AssertionError, RuntimeError, OSError, redis.RedisError, StoreUnavailable) as error:
             result.differences.append(f"{type(error).__name__}: {error}"[:2_000])
         result.seconds = time.monotonic() - began
         return result
