@@ -90,7 +90,7 @@ class Ledger:
                 await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:
             if not self._away:
-                _log.warning("the ledger waits: Redis is away (%s)", type(error).__name__)
+                _log.warning("the ledger waits for Redis (%s)", type(error).__name__)
             self._away = True
             self._changed.update(changed)
         else:
