@@ -123,6 +123,11 @@ def test_the_collector(kafka: KafkaServer, valkey: ValkeyServer, tmp_path: Path)
         assert any("metrics: http" in json.loads(line)["message"] for line in lines)
 
 
+def _shown(first: int) -> list[int]:
+    """The ports of the range on which a service shows all its metrics: one for each worker."""
+    return [one for one in range(first, first + SPAN) if complete(SERVICE, scrape(one))]
+
+
 def test_the_service_and_its_workers(valkey: ValkeyServer, tmp_path: Path) -> None:
     port, shown = free_port(), free_port()
     options = ["--workers=2", f"--metrics_port={shown}", "--log_format=json"]
@@ -151,8 +156,7 @@ def test_the_service_and_its_workers(valkey: ValkeyServer, tmp_path: Path) -> No
             lambda: f if (f := all_of(shown))[f"{name}sockets"] == 0 else None,
             20,
         )
-        both = [one for one in range(shown, shown + SPAN) if complete(SERVICE, scrape(one))]
-    assert len(both) == 2  # one each
+        wait_for("metrics of both workers", lambda: len(_shown(shown)) == 2, 20)
     assert found[f"{name}requests_total route=/v1/metrics status=200"] == 2
     assert found[f"{name}requests_total route=/v1/live status=101"] == 1
     assert found[f"{name}requests_total route=other status=404"] == 2
