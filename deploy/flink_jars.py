@@ -4,7 +4,6 @@
 """
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +11,8 @@ from deploy.artifacts import (
     ArtifactError,
     Say,
     cache_home,
-    locked,
+    kept,
     quiet,
-    read_stamp,
     run_tool,
     stamp_of,
 )
@@ -28,21 +26,14 @@ def ensure_flink_jars(say: Say = quiet) -> Path:
     Raises `ArtifactError`.
     """
     home = cache_home() / "flink"
-    product, stamp, wanted = home / "flink", home / "flink.stamp", stamp_of([_POM])
-    if read_stamp(stamp) == wanted and product.is_dir():
-        return product
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise ArtifactError("mvn is not installed: it is needed once to fetch Flink")
-    with locked(home), tempfile.TemporaryDirectory(dir=home, prefix="build-") as folder:
-        if read_stamp(stamp) == wanted and product.is_dir():
-            return product
+
+    def make(folder: Path) -> Path:
+        maven = shutil.which("mvn")
+        if maven is None:
+            raise ArtifactError("mvn is not installed: it is needed once to fetch Flink")
         say("fetching Flink with Maven (once)")
         options = ["-B", "-ntp", "-q", f"-Djars.home={folder}"]
         run_tool([maven, *options, "-f", str(_POM), "package"], home, "Maven (Flink)")
-        stamp.unlink(missing_ok=True)
-        if product.is_dir():
-            shutil.rmtree(product)
-        (Path(folder) / "flink").replace(product)
-        stamp.write_text(wanted)
-    return product
+        return folder / "flink"
+
+    return kept(home / "flink", home / "flink.stamp", stamp_of([_POM]), make)

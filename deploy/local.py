@@ -30,6 +30,7 @@ from deploy.services import KafkaServer, TopicError, ValkeyServer, ensure_topics
 from deploy.settings import Settings
 from deploy.supervisor import GiveUp, Supervisor, Unit
 from stores.contract import StoreUnavailable
+from stores.layout import HEARTBEAT
 
 
 def say(line: str) -> None:
@@ -85,7 +86,7 @@ def units(settings: Settings, jars: Jars, geo: Path | None, run_id: str) -> list
         )
         stack.append(Unit(clickhouse, "SELECT 1", lambda: ensure_schema(settings.history_url)))
     stack += [
-        Unit(job, f"the job's heartbeat ({children.HEARTBEAT_KEY})", hung=hung),
+        Unit(job, f"the job's heartbeat ({HEARTBEAT})", hung=hung),
         Unit(collector, "GET /readyz"),
         Unit(service, "GET /readyz"),
     ]

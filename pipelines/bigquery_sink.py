@@ -18,7 +18,7 @@ from apache_beam.utils.timestamp import Timestamp
 
 from stores.bigquery_rows import Row, rows_of
 from stores.bigquery_tables import TABLES, Table
-from stores.pane import FINAL, MINUTE, REVISED, Pane
+from stores.pane import Pane, is_history
 
 _log = logging.getLogger(__name__)
 _SHOWN: Final = (
@@ -106,11 +106,6 @@ class Refused(beam.DoFn):
         key = {name: row[name] for name in _SHOWN if name in row}
         _log.error("%s: BigQuery refuses a row: %s: %s", self._table, error, key)
         yield FailedRow(self._table, error, row)
-
-
-def is_history(pane: Pane) -> bool:
-    """Whether a pane is a minute that its watermark has passed."""
-    return pane.width == MINUTE and pane.status in (FINAL, REVISED)
 
 
 def beam_row(table: Table, row: Row) -> Row:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import apache_beam as beam
 import redis
@@ -24,6 +23,7 @@ from pipelines.log_reader import BrokerError, LogSettings
 from pipelines.options import StreamOptions
 from pipelines.outbox import ToCold
 from pipelines.raw import KafkaEvents
+from stores.bigquery import BigQuerySettings
 from stores.pane import MINUTE, PULSE
 from telemetry import logs
 from transforms import windows
@@ -74,9 +74,8 @@ def build(root: Any, options: StreamOptions) -> None:
 def _history(options: StreamOptions, *, streaming: bool) -> beam.PTransform:
     """Dataflow scales and retries Beam's own sink for BigQuery; other runners use our writer."""
     runner = options.view_as(StandardOptions).runner or ""
-    parts = urlsplit(options.history_url)
-    if parts.scheme == "bigquery" and runner.endswith("DataflowRunner"):
-        return ToBigQuery(f"{parts.netloc}.{parts.path.strip('/')}")
+    if options.history_url.startswith("bigquery:") and runner.endswith("DataflowRunner"):
+        return ToBigQuery(BigQuerySettings.parse(options.history_url).dataset)
     return ToCold(options.history_url, streaming=streaming, shown=options.metrics)
 
 

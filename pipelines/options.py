@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from stores.cold import SCHEMES
+from stores.cold import SCHEMES, keeps_events
 from telemetry import endpoint, logs
 from transforms.cube import MAX_SERIES
 
@@ -182,7 +182,7 @@ class StreamOptions(PipelineOptions):
             raise ValueError(
                 f"--history_url: {scheme or 'no scheme'} is none of {', '.join(SCHEMES)}"
             )
-        if self.raw_events and not scheme.startswith("clickhouse"):
+        if self.raw_events and not keeps_events(self.history_url):
             raise ValueError("--raw_events needs a --history_url of ClickHouse")
         for name in ("refresh_seconds", "poll_seconds"):
             value: Any = getattr(self, name)

@@ -9,6 +9,7 @@ import logging
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import apache_beam as beam
@@ -22,13 +23,14 @@ from apache_beam.transforms.userstate import (
     TimerSpec,
     on_timer,
 )
-from apache_beam.typehints import KV
+from apache_beam.typehints import KV, Tuple
 from apache_beam.utils.timestamp import Timestamp
 
+from pipelines.patience import patiently
 from stores import pane_codec
 from stores.cold import open_cold
 from stores.contract import ColdStore, StoreUnavailable
-from stores.pane import FINAL, MINUTE, REVISED, Grouping, Pane
+from stores.pane import FINAL, Grouping, Pane, is_history
 from telemetry import metrics
 from telemetry.endpoint import NOWHERE, Endpoint
 
@@ -39,28 +41,24 @@ RETRY_SECONDS: Final = 5.0
 MAX_WAITING: Final = 256 * 1024 * 1024  # bytes of a shard; then the bundle fails, loudly
 WRITE_AT_ONCE: Final = 500  # panes
 
+_Kept: Final = KV[str, Tuple[bool, bytes]]
 _log = logging.getLogger(__name__)
 
 
-def is_cold(pane: Pane) -> bool:
-    """Whether a pane belongs into history: a minute that its window has closed."""
-    return pane.width == MINUTE and pane.status in (FINAL, REVISED)
-
-
-def keyed(pane: Pane) -> tuple[str, bytes]:
-    """A shard and the pane's bytes."""
-    return str(zlib.crc32(pane.project.encode()) % SHARDS), pane_codec.encode(pane)
+def keyed(pane: Pane) -> tuple[str, tuple[bool, bytes]]:
+    """A shard, whether the pane is an on-time one, and its bytes."""
+    shard = str(zlib.crc32(pane.project.encode()) % SHARDS)
+    return shard, (pane.status == FINAL, pane_codec.encode(pane))
 
 
 def latest(panes: Iterable[Pane]) -> list[Pane]:
     """Of each window the pane with the most rows; of equal ones the one that came last."""
-    kept: dict[tuple[str, Grouping, int], tuple[int, Pane]] = {}
+    kept: dict[tuple[str, Grouping, int], Pane] = {}
     for pane in panes:
         key = (pane.project, pane.grouping, pane.start)
-        rows = int(pane.measures[:, 0].sum())
-        if key not in kept or rows >= kept[key][0]:
-            kept[key] = (rows, pane)
-    return [pane for _, pane in kept.values()]
+        if key not in kept or pane.rows >= kept[key].rows:
+            kept[key] = pane
+    return list(kept.values())
 
 
 def write(store: ColdStore, panes: Sequence[Pane]) -> int:
@@ -79,7 +77,7 @@ def write(store: ColdStore, panes: Sequence[Pane]) -> int:
 
 
 class Outbox(beam.DoFn):
-    """`(shard, pane bytes)` to the store, gathered; yields nothing."""
+    """`(shard, (on time, pane bytes))` to the store, gathered; yields nothing."""
 
     PANES = BagStateSpec("panes", BytesCoder())
     # Bytes waiting, and when the timer is due (unix seconds), as text.
@@ -111,18 +109,17 @@ class Outbox(beam.DoFn):
 
     def process(
         self,
-        element: tuple[str, bytes],
+        element: tuple[str, tuple[bool, bytes]],
         panes: Any = beam.DoFn.StateParam(PANES),
         state: Any = beam.DoFn.StateParam(STATE),
         flush: Any = beam.DoFn.TimerParam(FLUSH),
     ) -> None:
         """Keep the pane, and see to it that it is written soon."""
-        shard, data = element
+        shard, (final, data) = element
         waiting, due = _read(state)
         if waiting + len(data) > MAX_WAITING:
             raise StoreUnavailable(f"{waiting:,} bytes wait for the cold store, which is the limit")
         panes.add(data)
-        final = pane_codec.decode(data).status == FINAL
         soon = time.time() + (FINAL_SECONDS if final else REVISED_SECONDS)
         if due == 0.0 or soon < due:
             flush.set(Timestamp(soon))
@@ -196,17 +193,15 @@ class WriteCold(beam.DoFn):
 
     def finish_bundle(self) -> None:
         """Write, waiting with backoff for a store that is away for a while."""
-        deadline, pause = time.monotonic() + self._patience, 0.2
-        while self._panes and self._store is not None:
-            try:
-                self._written.inc(write(self._store, self._panes))
-                self._panes = []
-            except StoreUnavailable as error:
-                if time.monotonic() + pause > deadline:
-                    raise
-                _log.warning("cold store: %s; again in %.1f s", error, pause)
-                time.sleep(pause)
-                pause = min(5.0, pause * 2)
+        if self._store is None or not self._panes:
+            return
+        tried = partial(self._write, self._store)
+        patiently("cold store", tried, (StoreUnavailable,), seconds=self._patience, pause=0.2)
+        self._panes = []
+
+    def _write(self, store: ColdStore) -> None:
+        """One try."""
+        self._written.inc(write(store, self._panes))
 
 
 class ToCold(beam.PTransform):
@@ -228,12 +223,12 @@ class ToCold(beam.PTransform):
 
     def expand(self, panes: Any) -> Any:
         """Through an outbox when streaming."""
-        cold = panes | "Closed" >> beam.Filter(is_cold)  # pane
+        cold = panes | "Closed" >> beam.Filter(is_history)  # pane
         if not self._streaming:
             return cold | "Write" >> beam.ParDo(WriteCold(self._url, self._connect))
         return (
             cold
-            | "Key" >> beam.Map(keyed).with_output_types(KV[str, bytes])  # (shard, bytes)
+            | "Key" >> beam.Map(keyed).with_output_types(_Kept)  # (shard, (final, bytes))
             | "Global" >> beam.WindowInto(window.GlobalWindows())
             | "Outbox" >> beam.ParDo(Outbox(self._url, self._connect, self._shown))
         )

@@ -22,7 +22,7 @@ from pipelines.log_reader import LogReader, partitions_of
 from stores.cold import open_events
 from stores.contract import EventStore, RawBatch, StoreUnavailable
 from telemetry import metrics
-from transforms.decode import Mask, Message, decode
+from transforms.decode import Mask, Message
 
 RETRY_SECONDS: Final = 5
 # An event that comes so long after it happened is not kept: the store has a partition for each day,
@@ -41,12 +41,11 @@ class StoreEvents(sources.ReadKafka):
         url: str,
         connect: Callable[[str], EventStore] = open_events,
     ) -> None:
-        super().__init__(settings)
+        super().__init__(settings, watch.Tally("raw", "raw"))
         self._url = url
         self._connect = connect
         self._store: EventStore | None = None
         self._stored = Metrics.counter("raw", "events_stored")
-        self._duplicate = Metrics.counter("raw", "duplicate")
         self._retries = Metrics.counter("raw", "retries")
 
     def setup(self) -> None:
@@ -78,7 +77,7 @@ class StoreEvents(sources.ReadKafka):
             if not self._write(batches):
                 tracker.defer_remainder(Duration(RETRY_SECONDS))
             elif tracker.try_claim(dict(reader.position)):
-                metrics.JOB_MESSAGES.add(len(messages), "raw")
+                self._tally.messages(len(messages))
                 watch.note(reader, "raw")
                 self._stored.inc(sum(batch.rows.num_rows for batch in batches))
                 tracker.defer_remainder(Duration(0))
@@ -104,21 +103,15 @@ class StoreEvents(sources.ReadKafka):
         """The rows of a poll that are no duplicates, by message and project."""
         found = []
         for message in messages:
-            if message.project is None and self._settings.project is not None:
-                message = message._replace(project=self._settings.project)
-            decoded = decode(message, self._settings.currency, hot_only=False)
-            for project, rows in decoded.rows.items():
-                metrics.JOB_ROWS.add(rows.num_rows, "raw")
-                numbers = np.arange(rows.num_rows)
-                fresh = reader.fresh(message, rows.column("dedup_key").to_numpy())
+            for project, rows in self.decode(message, hot_only=False).rows.items():
+                self._tally.decoded(rows.num_rows)
+                keep = _recent(rows, message.broker_ms)
+                fresh = self.fresh(reader, message, rows)
                 if fresh is not None:
-                    repeated = int(len(fresh) - fresh.sum())
-                    self._duplicate.inc(repeated)
-                    metrics.JOB_DUPLICATES.add(repeated, "raw")
-                    numbers, rows = numbers[fresh], rows.filter(fresh)
-                recent = _recent(rows, message.broker_ms)
-                if not recent.all():
-                    numbers, rows = numbers[recent], rows.filter(pa.array(recent))
+                    keep = keep & fresh
+                numbers = np.flatnonzero(keep)
+                if not keep.all():
+                    rows = rows.filter(pa.array(keep))
                 if rows.num_rows:
                     place = (message.partition, message.offset)
                     found.append(RawBatch(project, *place, numbers, rows))

@@ -85,7 +85,7 @@ class Rewrites:
             for pane in panes:
                 key = (pane.project, pane.grouping, pane.width, pane.start)
                 held = self._drop(key)
-                if held is not None and _rows(held) > _rows(pane):
+                if held is not None and held.rows > pane.rows:
                     pane = held  # a replay has not caught up yet
                 self._panes[key] = (now, pane)
                 self._bytes += _size(pane)
@@ -100,10 +100,6 @@ class Rewrites:
         if pane is not None:
             self._bytes -= _size(pane)
         return pane
-
-
-def _rows(pane: Pane) -> int:
-    return int(pane.measures[:, 0].sum())
 
 
 def _size(pane: Pane) -> int:

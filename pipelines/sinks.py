@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 import apache_beam as beam
@@ -11,9 +12,10 @@ from apache_beam.metrics import Metrics
 from confluent_kafka import Producer
 
 from events import limits
+from pipelines.patience import patiently
 from pipelines.rewrites import Rewrites
 from pipelines.sources import Progress
-from stores.hot import HotStore
+from stores.hot import HotStore, open_redis
 from stores.pane import Pane
 from telemetry import metrics
 from telemetry.endpoint import NOWHERE, Endpoint
@@ -21,6 +23,7 @@ from transforms.decode import DeadLetter
 
 _log = logging.getLogger(__name__)
 _PATIENCE: Final = 60.0  # seconds that a store may be away before the bundle fails
+_AWAY: Final = (redis.ConnectionError, redis.TimeoutError)
 _FLUSH: Final = 15.0
 CLOCK_AHEAD: Final = 60  # seconds, see events.clock
 
@@ -30,8 +33,7 @@ _rewrites: Final[dict[str, Rewrites]] = {}  # of this process, by the store's UR
 
 def connect(url: str) -> HotStore:
     """The hot store at a Redis URL, with time limits on every call."""
-    client = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
-    return HotStore(client)
+    return HotStore(open_redis(url))
 
 
 def rewrites(url: str) -> Rewrites:
@@ -70,26 +72,24 @@ class WriteHot(beam.DoFn):
         """Write all panes, waiting with backoff for a store that is away for a while."""
         if self._store is None or not self._panes:
             return
-        deadline, pause = time.monotonic() + _PATIENCE, 0.1
-        while True:
-            began = time.perf_counter()
-            try:
-                written = rewrites(self._url).write(self._store, self._panes)
-                self._written.inc(written)
-                self._panes_in.inc(len(self._panes))
-                metrics.JOB_WRITTEN.add(written, "hot")
-                metrics.JOB_PANES.add(len(self._panes), "hot")
-                self._panes = []
-                return
-            except (redis.ConnectionError, redis.TimeoutError) as error:
-                metrics.JOB_RETRIES.inc("hot")
-                if time.monotonic() + pause > deadline:
-                    raise
-                _log.warning("hot store: %s; again in %.1f s", error, pause)
-            finally:
-                metrics.JOB_WRITE.observe(time.perf_counter() - began, "hot")
-            time.sleep(pause)
-            pause = min(5.0, pause * 2)
+        write = partial(self._write, self._store)
+        patiently("hot store", write, _AWAY, seconds=_PATIENCE, pause=0.1)
+        self._panes = []
+
+    def _write(self, store: HotStore) -> None:
+        """One try."""
+        began = time.perf_counter()
+        try:
+            written = rewrites(self._url).write(store, self._panes)
+        except _AWAY:
+            metrics.JOB_RETRIES.inc("hot")
+            raise
+        finally:
+            metrics.JOB_WRITE.observe(time.perf_counter() - began, "hot")
+        self._written.inc(written)
+        self._panes_in.inc(len(self._panes))
+        metrics.JOB_WRITTEN.add(written, "hot")
+        metrics.JOB_PANES.add(len(self._panes), "hot")
 
 
 class Heartbeat(beam.DoFn):
@@ -118,7 +118,7 @@ class Heartbeat(beam.DoFn):
         try:
             self._store.beat(now, since)
             rewrites(self._url).check(self._store)  # also when there is nothing to write
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+        except _AWAY as error:
             _log.warning("heartbeat: %s", error)
 
 

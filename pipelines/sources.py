@@ -28,7 +28,7 @@ from telemetry import metrics
 from telemetry.endpoint import NOWHERE, Endpoint
 from transforms.aggregate import minute_cubes, pulse_cubes
 from transforms.cube import Cube
-from transforms.decode import Mask, Message, concat, decode
+from transforms.decode import Decoded, Mask, Message, concat, decode
 from transforms.outcomes import Counts, outcomes, tally
 from transforms.windows import key_of
 
@@ -124,9 +124,9 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
     end of a bundle.
     """
 
-    def __init__(self, settings: ReadSettings) -> None:
+    def __init__(self, settings: ReadSettings, tally: watch.Tally | None = None) -> None:
         self._settings = settings
-        self._tally = watch.Tally()
+        self._tally = tally or watch.Tally()
 
     def setup(self) -> None:
         """Show this process's metrics."""
@@ -138,9 +138,7 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
         newest: dict[int, int] = {}
         became: dict[str, dict[int, Counts]] = {}
         for message in messages:
-            if message.project is None and self._settings.project is not None:
-                message = message._replace(project=self._settings.project)
-            decoded = decode(message, self._settings.currency)
+            decoded = self.decode(message)
             for letter in decoded.dead:
                 self._tally.dead(letter.reason)
                 yield beam.pvalue.TaggedOutput(DEAD, letter)
@@ -169,13 +167,24 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
         for partition, time_ms in newest.items():
             reader.saw(partition, time_ms)
 
+    def decode(self, message: Message, *, hot_only: bool = True) -> Decoded:
+        """One message, of the project that the settings name when it names none."""
+        if message.project is None and self._settings.project is not None:
+            message = message._replace(project=self._settings.project)
+        return decode(message, self._settings.currency, hot_only=hot_only)
+
+    def fresh(self, reader: LogReader, message: Message, rows: pa.RecordBatch) -> Mask | None:
+        """Which rows are no duplicates (None: all)."""
+        fresh = reader.fresh(message, rows.column("dedup_key").to_numpy())
+        if fresh is not None:
+            self._tally.duplicate(int(len(fresh) - fresh.sum()))
+        return fresh
+
     def _sort(
         self, reader: LogReader, message: Message, rows: pa.RecordBatch, times: NDArray[np.int64]
     ) -> tuple[Mask | None, Mask | None]:
         """Which rows are no duplicates (None: all), and which are too late (None: none)."""
-        fresh = reader.fresh(message, rows.column("dedup_key").to_numpy())
-        if fresh is not None:
-            self._tally.duplicate(int(len(fresh) - fresh.sum()))
+        fresh = self.fresh(reader, message, rows)
         mark = reader.watermark_of(message.partition)
         if mark is None:
             return fresh, None

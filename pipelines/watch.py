@@ -13,29 +13,33 @@ _marks: Final[dict[int, int]] = {}  # partition → watermark in ms, of the path
 
 
 class Tally:
-    """What became of messages and rows on the path of numbers. Counted per message, not per row."""
+    """What became of messages and rows on one path. Counted per message, not per row.
 
-    def __init__(self) -> None:
-        self._messages = Metrics.counter("events", "messages")
-        self._decoded = Metrics.counter("events", "decoded")
-        self._duplicate = Metrics.counter("events", "duplicate")
-        self._too_late = Metrics.counter("events", "too_late")
-        self._dead = Metrics.counter("events", "dead_lettered")
+    `namespace` is that of Beam's counters, `path` the label of the metrics.
+    """
+
+    def __init__(self, namespace: str = "events", path: str = "numbers") -> None:
+        self._path = path
+        self._messages = Metrics.counter(namespace, "messages")
+        self._decoded = Metrics.counter(namespace, "decoded")
+        self._duplicate = Metrics.counter(namespace, "duplicate")
+        self._too_late = Metrics.counter(namespace, "too_late")
+        self._dead = Metrics.counter(namespace, "dead_lettered")
 
     def messages(self, number: int) -> None:
         """Read from the log."""
         self._messages.inc(number)
-        metrics.JOB_MESSAGES.add(number, "numbers")
+        metrics.JOB_MESSAGES.add(number, self._path)
 
     def decoded(self, rows: int) -> None:
         """Understood."""
         self._decoded.inc(rows)
-        metrics.JOB_ROWS.add(rows, "numbers")
+        metrics.JOB_ROWS.add(rows, self._path)
 
     def duplicate(self, rows: int) -> None:
         """Left out."""
         self._duplicate.inc(rows)
-        metrics.JOB_DUPLICATES.add(rows, "numbers")
+        metrics.JOB_DUPLICATES.add(rows, self._path)
 
     def too_late(self, rows: int) -> None:
         """Left out."""

@@ -39,9 +39,9 @@ from serving.replies import Replies
 from serving.seam import Reading, Stores, Unanswered
 from serving.server_log import ServerLog
 from serving.settings import Settings
-from stores.cold import open_cold, open_events
+from stores.cold import keeps_events, open_cold, open_events
 from stores.contract import Reader, StoreUnavailable, TooMuch
-from stores.hot import HotStore
+from stores.hot import HotStore, open_redis
 from stores.hot_reads import HotReader
 from stores.ledger import LedgerReader
 from telemetry import logs
@@ -83,7 +83,8 @@ def create_app(
     store = HotStore(client)
     stores = Stores(HotReader(store), cold, SealedCache(client))
     replies = Replies(settings.refresh_seconds)
-    book = LedgerReader(client)
+    book = LedgerReader(client, store)
+    app.extensions["audit"] = Audit(book, stores.hot, events, projects.names())
     history = History(cold)
     observe.watch(app)
     hub = app.extensions["live"] = Hub(store, client, settings.refresh_seconds)
@@ -248,17 +249,13 @@ class Server(BaseApplication):
 
     def load(self) -> flask.Flask:
         """The application, made in the worker."""
-        client = redis.Redis.from_url(
-            self._settings.redis_url, socket_timeout=10, socket_connect_timeout=5
-        )
         settings = self._settings
+        client = open_redis(settings.redis_url)
         Endpoint("service", settings.metrics_host, settings.metrics_port).open()
-        url = self._settings.history_url
-        events = open_events(url) if url.startswith("clickhouse") else None
-        app = create_app(self._settings, client, self._projects, open_cold(url), events)
-        names = self._projects.names()
-        audit = Audit(LedgerReader(client), HotReader(HotStore(client)), events, names)
-        gevent.spawn(audit.run)
+        url = settings.history_url
+        events = open_events(url) if keeps_events(url) else None
+        app = create_app(settings, client, self._projects, open_cold(url), events)
+        gevent.spawn(app.extensions["audit"].run)
         _at_stop(app.extensions["live"].stop)
         return app
 

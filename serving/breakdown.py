@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from serving import metrics, query
+from serving.arguments import check_names, invalid
 from serving.projects import Project
 from serving.seam import Reading, timed
 from serving.series import OTHER
-from serving.times import invalid
 from stores.contract import DAY
 from stores.pane import DIMENSIONS
 
@@ -50,11 +50,7 @@ def parse(
     arguments: Mapping[str, list[str]], now: float, *, history: bool
 ) -> tuple[str, query.Query]:
     """The subject and the query behind it. Raises RequestError."""
-    unknown = set(arguments) - {*PARAMETERS, "key"}
-    if unknown:
-        raise invalid(
-            f"There is no parameter {sorted(unknown)[0][:40]!r}; there are {', '.join(PARAMETERS)}."
-        )
+    check_names(arguments, PARAMETERS)
     subjects = arguments.get("dimension", [])
     if len(subjects) != 1 or subjects[0] not in SUBJECTS:
         raise invalid(f"dimension is one of {', '.join(SUBJECTS)}.")
@@ -79,10 +75,7 @@ def answer(
 ) -> dict[str, Any]:
     """One row for each value, most first, with its share of the order's total."""
     full = metrics.answer(project, asked, now, reading)
-    reply = {name: value for name, value in full.items() if name not in _SERIES}
-    reply["dimension"] = subject
-    reply["status"] = full["status"][0]
-    reply |= _rows(full["series"], subject, asked)
+    reply = _reply(full, full["series"], subject, asked)
     if "compare" in full:
         before = full["compare"]
         reply["compare"] = {
@@ -110,13 +103,19 @@ def pages(
     rest = None if total is None else max(0, total - sum(count for _, count in found))
     if rest:
         named.append({"dimensions": {PAGE: OTHER}, "events": [rest]})
-    reply = {name: value for name, value in full.items() if name not in _SERIES}
-    reply["dimension"] = PAGE
-    reply["status"] = full["status"][0]
-    return reply | _rows(named, PAGE, asked)
+    return _reply(full, named, PAGE, asked)
 
 
 _SERIES: Final = ("time", "series", "status", "compare", "granularity")
+
+
+def _reply(
+    full: dict[str, Any], series: list[dict[str, Any]], subject: str, asked: query.Query
+) -> dict[str, Any]:
+    """A reply of `serving.metrics` over the whole range, with one row for each of `series`."""
+    rest = {name: value for name, value in full.items() if name not in _SERIES}
+    status = full["status"][0]
+    return rest | {"dimension": subject, "status": status} | _rows(series, subject, asked)
 
 
 def _rows(series: list[dict[str, Any]], subject: str, asked: query.Query) -> dict[str, Any]:

@@ -11,11 +11,20 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from serving import times
+from serving.arguments import check_names, invalid
 from serving.projects import Project
-from serving.times import invalid
-from stores.contract import HOUR, Ints, Reader, Slice, StoreUnavailable, TooMuch
+from stores.contract import (
+    HAS_FINAL,
+    HAS_REVISED,
+    HOUR,
+    Ints,
+    Reader,
+    Slice,
+    StoreUnavailable,
+    TooMuch,
+)
 from stores.ledger import OUTCOMES, Balance
-from stores.pane import FINAL, MEASURES, MINUTE, REVISED
+from stores.pane import MEASURES, MINUTE
 
 PARAMETERS: Final = ("start", "end")
 MAX_RANGE: Final = 25 * HOUR
@@ -46,11 +55,7 @@ class MinuteCounter(Protocol):
 
 def parse(arguments: Mapping[str, list[str]], now: float) -> tuple[int, int]:
     """Start and end in whole minutes. Raises RequestError."""
-    unknown = set(arguments) - {*PARAMETERS, "key"}
-    if unknown:
-        raise invalid(
-            f"There is no parameter {sorted(unknown)[0][:40]!r}; there are {', '.join(PARAMETERS)}."
-        )
+    check_names(arguments, PARAMETERS)
     given = {name: values for name, values in arguments.items() if name in PARAMETERS}
     if any(len(values) != 1 for values in given.values()):
         raise invalid("start and end are given once.")
@@ -125,7 +130,9 @@ def paths(
         return nothing | {"unavailable": "the store of raw events does not answer"}
     found = hot.counts(Slice(project, (), cuts))
     windows = found.measures[0] if found.series else np.zeros_like(raw)
-    closed = np.isin(hot.completeness(project, cuts), _CLOSED) | ~windows.any(axis=1)
+    closed = np.isin(hot.completeness(project, cuts), [HAS_FINAL, HAS_REVISED]) | ~windows.any(
+        axis=1
+    )
     differ = np.argwhere((raw != windows) & closed[:, None]).tolist()
     return {
         "compared": int(closed.sum()),
@@ -140,6 +147,3 @@ def paths(
         ],
         "unavailable": None,
     }
-
-
-_CLOSED: Final = [1 << (FINAL - 1), 1 << (REVISED - 1)]  # completeness bits of one minute

@@ -4,7 +4,8 @@ Unique users are always unions. Where no store has a union for what is asked, th
 A step of which some minutes could not be asked for is null, never the sum of the rest.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -79,8 +80,9 @@ def _columns(period: Period, rows: Sequence[Row], now: float) -> dict[str, Any]:
         columns = [typed for row in rows for typed in _by_type(row, lost)]
     else:
         columns = [{"dimensions": row.shown} for row in rows]
+        users = cache(partial(_users, period, rows))  # read once, and only when asked for
         for name in period.query.metrics:
-            _add(name, period, rows, columns, lost, now)
+            _add(name, period, rows, users, columns, lost, now)
     return {
         "start": edges[0],
         "end": edges[-1],
@@ -99,48 +101,50 @@ def _add(
     name: str,
     period: Period,
     rows: Sequence[Row],
+    users_of: Callable[[], _Users],
     columns: Sequence[dict[str, Any]],
     lost: Sequence[bool],
     now: float,
 ) -> None:
     """One metric to the columns of every series, or the reason why not."""
+    of_users = name in ("unique_users", "conversion")
     try:
         if name == "active_users":
             active = _active(period, now)
             for row, column in zip(rows, columns, strict=True):
                 column[name] = None if row.values is None else active.get(row.values, 0)
             return
-        users = _users(period, rows) if name in ("unique_users", "conversion") else {}
+        users = users_of() if of_users else {}
     except ValueError as error:
         period.unavailable[name] = str(error)
         for column in columns:
             column[name] = None
         return
     for row, column in zip(rows, columns, strict=True):
-        events = events_of(row.rows).tolist()
-        if name == "revenue":
-            micros = measure(name, row.rows).tolist()
-            column["revenue"] = _but(lost, [m / 1_000_000 for m in micros])
-            column["revenue_micros"] = _but(lost, micros)
-        elif name in COUNTS:
-            column[name] = _but(lost, measure(name, row.rows).tolist())
-        elif name == "error_rate":
-            errors = measure("errors", row.rows).tolist()
-            column[name] = _but(lost, [rate(e, n) for e, n in zip(errors, events, strict=True)])
-        else:
-            known = _known(row, users, events)
-            if None in known:
-                period.unavailable[name] = "not (yet) kept where it is null"
-            if name == "conversion":
-                bought = measure("purchases", row.rows).tolist()
-                shares = [
-                    None if n is None else rate(b, n) for b, n in zip(bought, known, strict=True)
-                ]
-                column[name] = _but(lost, shares)
-            else:
-                column[name] = _but(lost, known)
-                spread = [n if n is None else round(n * sketch.STANDARD_ERROR, 1) for n in known]
-                column["unique_users_error"] = _but(lost, spread)
+        known = _known(row, users) if of_users else []
+        if None in known:
+            period.unavailable[name] = "not (yet) kept where it is null"
+        for title, values in _values(name, row, known).items():
+            column[title] = _but(lost, values)
+
+
+def _values(name: str, row: Row, known: list[int | None]) -> dict[str, list[Any]]:
+    """The column or columns of one metric; `known`: users of each step, if it is made of them."""
+    if name == "revenue":
+        micros = measure(name, row.rows).tolist()
+        return {"revenue": [m / 1_000_000 for m in micros], "revenue_micros": micros}
+    if name in COUNTS:
+        return {name: measure(name, row.rows).tolist()}
+    if name == "error_rate":
+        errors, events = measure("errors", row.rows).tolist(), events_of(row.rows).tolist()
+        return {name: [rate(e, n) for e, n in zip(errors, events, strict=True)]}
+    if name == "conversion":
+        bought = measure("purchases", row.rows).tolist()
+        return {
+            name: [None if n is None else rate(b, n) for b, n in zip(bought, known, strict=True)]
+        }
+    spread = [n if n is None else round(n * sketch.STANDARD_ERROR, 1) for n in known]
+    return {name: known, "unique_users_error": spread}
 
 
 def _users(period: Period, rows: Sequence[Row]) -> _Users:
@@ -168,8 +172,9 @@ def _active(period: Period, now: float) -> dict[Values, int]:
     return {values: sketch.estimate(entries) for values, entries in found.items()}
 
 
-def _known(row: Row, users: _Users, events: Sequence[int]) -> list[int | None]:
+def _known(row: Row, users: _Users) -> list[int | None]:
     """None in place of 0 where there were events: of a series or step that has no sketch."""
+    events = events_of(row.rows).tolist()
     if row.values is None:
         return [None] * len(events)
     found = [users.get((row.values, step), 0) for step in range(len(events))]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from serving import times
-from serving.times import invalid
+from serving.arguments import check_names, invalid
 from stores.contract import DAY, HOUR
 from stores.pane import DIMENSIONS, Grouping
 
@@ -86,11 +86,7 @@ def parse(
 
     Without a `history` store only the last day can be asked for.
     """
-    unknown = set(arguments) - {*PARAMETERS, "key"}
-    if unknown:
-        raise invalid(
-            f"There is no parameter {sorted(unknown)[0][:40]!r}; there are {', '.join(PARAMETERS)}."
-        )
+    check_names(arguments, PARAMETERS)
     granularity = _choice(arguments, "granularity", times.GRANULARITIES, "1m")
     timezone = times.zone(_one(arguments, "timezone", "UTC"))
     end_text = _one(arguments, "end", "now")

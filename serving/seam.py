@@ -29,7 +29,6 @@ from stores.contract import (
     Users,
     Values,
 )
-from stores.hot_reads import united
 from stores.pane import MEASURES, MINUTE
 from telemetry import metrics
 
@@ -184,7 +183,7 @@ class Reading:
                 found = self._cached(store, part, "users", _users)
             for (values, step), entries in found.items():
                 parts.setdefault((values, step + offset), []).append(entries)
-        return {place: united(entries) for place, entries in parts.items()}
+        return {place: sketch.union(entries) for place, entries in parts.items()}
 
     def completeness(self, project: str, edges: tuple[int, ...]) -> Bits:
         """Bits OR-ed over the seam."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from serving.ingest.errors import RequestError
+from serving.arguments import invalid
 from stores.contract import DAY, HOUR, edges
 from stores.pane import MINUTE
 
@@ -18,11 +18,6 @@ _AUTO: Final = (("1m", 25 * HOUR), ("1h", 62 * DAY))
 _RELATIVE: Final = re.compile(r"-([0-9]{1,6})([smhdw])")
 _UNITS: Final = {"s": 1, "m": 60, "h": HOUR, "d": DAY, "w": 7 * DAY}
 _ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}")
-
-
-def invalid(detail: str) -> RequestError:
-    """A parameter that cannot be used."""
-    return RequestError("parameter_invalid", detail)
 
 
 def moment(text: str, now: float, what: str) -> int:

@@ -26,7 +26,16 @@ from stores import bigquery_sql as sql
 from stores.bigquery_append import Appender
 from stores.bigquery_rows import rows_of
 from stores.bigquery_tables import ROLLUP
-from stores.contract import Bits, Counts, Slice, StoreUnavailable, TooMuch, Users, Values
+from stores.contract import (
+    Bits,
+    Counts,
+    Slice,
+    StoreUnavailable,
+    TooMuch,
+    Users,
+    Values,
+    line_of,
+)
 from stores.pane import MEASURES, Pane
 
 _DATASET: Final = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]\.[A-Za-z0-9_]{1,1024}")
@@ -179,7 +188,7 @@ class BigQueryStore:
             line = f"BigQuery does not answer in {self.settings.seconds:g} s"
             raise StoreUnavailable(line) from error
         except (GoogleAuthError, RequestException, OSError) as error:
-            raise StoreUnavailable(f"BigQuery cannot be reached: {_line(error)}") from error
+            raise StoreUnavailable(f"BigQuery cannot be reached: {line_of(error)}") from error
 
     def _connected(self) -> Any:
         with self._lock:
@@ -194,7 +203,7 @@ class BigQueryStore:
                 try:
                     writer = self._writer or _WriteClient()
                 except GoogleAuthError as error:
-                    raise StoreUnavailable(f"BigQuery: {_line(error)}") from error
+                    raise StoreUnavailable(f"BigQuery: {line_of(error)}") from error
                 dataset, seconds = self.settings.dataset, self.settings.seconds
                 self._appender = Appender(writer, dataset, seconds)
             return self._appender
@@ -217,13 +226,9 @@ def meaning(error: exceptions.GoogleAPICallError) -> Exception:
     found = sorted(reasons & _TOO_MUCH)
     if found or "limit for bytes billed" in str(error):
         return TooMuch(f"the store's limit on the cost of one question ({', '.join(found)})")
-    return StoreUnavailable(f"BigQuery refuses: {_line(error)}")
+    return StoreUnavailable(f"BigQuery refuses: {line_of(error)}")
 
 
 def _bounded(rows: Sequence[Any], limit: int, what: str) -> None:
     if len(rows) > limit:
         raise TooMuch(f"over {limit:,} {what}")
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

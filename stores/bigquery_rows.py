@@ -6,22 +6,19 @@ A row is a dict by column; TIMESTAMP columns hold epoch microseconds.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from events import sketch
 from stores.bigquery_tables import ROLLUP, UNIQUES_1H, UNIQUES_1M, Table
-from stores.contract import HOUR
-from stores.pane import DIMENSIONS, FINAL, MEASURES, MINUTE, PARTIAL, REVISED, Pane, mask
+from stores.pane import DIMENSIONS, MEASURES, MINUTE, RANK, Pane, mask
+from stores.unions import unions
 
 Row = dict[str, Any]
 
 MICROS: Final = 1_000_000
-# Among equal counts: an on-time pane proves that nothing came after it. As in the hot store.
-_RANK: Final = {PARTIAL: 1, REVISED: 2, FINAL: 3}
 _NONE: Final = dict.fromkeys(DIMENSIONS, "")
 
 
 def version(rows: int, status: int) -> int:
     """What "larger count wins" compares: the count, then the status."""
-    return rows * 4 + _RANK[status]
+    return rows * 4 + RANK[status]
 
 
 def rollup_rows(pane: Pane, written_at: float) -> list[Row]:
@@ -55,35 +52,18 @@ def unique_rows(panes: Iterable[Pane]) -> dict[Table, list[Row]]:
 
     Raises ValueError when a pane is no minute's or has a sketch of two dimensions.
     """
-    unions: dict[tuple[Table, str, int, str, int], list[sketch.Entries]] = {}
-    for pane in panes:
+    given = list(panes)
+    for pane in given:
         _check(pane)
-        if not len(pane.sketch):
-            continue
-        if len(pane.grouping) > 1:
+        if len(pane.sketch) and len(pane.grouping) > 1:
             raise ValueError(f"no unions are kept for {pane.grouping}")
-        parts = sketch.split(pane.sketch, len(pane.series))
-        for values, entries in zip(pane.series, parts, strict=True):
-            value = values[0] if values else ""
-            places = [(UNIQUES_1H, pane.start // HOUR * HOUR)]
-            if not pane.grouping:
-                places.append((UNIQUES_1M, pane.start))
-            for table, bucket in places:
-                key = (table, pane.project, mask(pane.grouping), value, bucket)
-                if len(entries):
-                    unions.setdefault(key, []).append(entries)
-    found: dict[Table, list[Row]] = {UNIQUES_1M: [], UNIQUES_1H: []}
-    for (table, project, grouping, value, bucket), parts in unions.items():
-        found[table].append(
-            {
-                "project": project,
-                "grouping": grouping,
-                "value": value,
-                "bucket": bucket * MICROS,
-                "entries": sketch.merge(parts).tolist(),
-            }
-        )
-    return found
+    return {
+        table: [
+            {**place._asdict(), "bucket": place.bucket * MICROS, "entries": entries.tolist()}
+            for place, entries in found.items()
+        ]
+        for table, found in zip((UNIQUES_1M, UNIQUES_1H), unions(given), strict=True)
+    }
 
 
 def rows_of(panes: Sequence[Pane], written_at: float) -> dict[Table, list[Row]]:

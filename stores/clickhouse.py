@@ -23,6 +23,7 @@ from stores.clickhouse_tables import ROLLUP_VIEWS, STATE
 from stores.contract import HOUR, Bits, Counts, Ints, Slice, TooMuch, Users, Values
 from stores.pane import MEASURES, Pane
 from stores.pieces import pieces, settled
+from stores.unions import unions
 
 LOOK_SECONDS: Final = 30  # between looks at how far the views are
 MAX_CELLS: Final = 2_000_000  # series times steps of one answer: 112 MB of numbers
@@ -75,14 +76,14 @@ class ClickHouseStore:
             names = ", ".join(rows.column_names)
             statement = f"INSERT INTO {database}.rollup_1m ({names})"
             self._writer.insert(statement, rows.slice(first, _ROWS))
-        for unit, states in zip(("1m", "1h"), clickhouse_rows.unions(panes), strict=True):
-            if states.num_rows:
+        for unit, found in zip(("1m", "1h"), unions(panes), strict=True):
+            if found:
                 self._writer.insert(
                     f"INSERT INTO {database}.uniques_{unit} (project, grouping, value, bucket,"
                     f" state) SELECT project, grouping, value, bucket, CAST(state AS {STATE})"
                     " FROM input('project String, grouping UInt8, value String,"
                     " bucket DateTime(\\'UTC\\'), state String')",
-                    states,
+                    clickhouse_rows.states(found),
                 )
         return int(rows.num_rows)
 

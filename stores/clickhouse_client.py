@@ -16,7 +16,7 @@ from clickhouse_connect.driver import exceptions
 from clickhouse_connect.driver.httputil import get_pool_manager
 from urllib3.exceptions import HTTPError
 
-from stores.contract import StoreUnavailable, TooMuch
+from stores.contract import StoreUnavailable, TooMuch, line_of
 
 CONNECT_SECONDS: Final = 3
 WRITE_SECONDS: Final = 60  # of one insert; far below the margin of the rollups' views
@@ -151,7 +151,7 @@ class Connection:
         except exceptions.Error as error:
             raise _meaning(error, self.address) from error
         except (HTTPError, OSError) as error:
-            line = _line(error)
+            line = line_of(error)
             raise StoreUnavailable(f"ClickHouse at {self.address} fails: {line}") from error
 
     def _connected(self) -> Any:
@@ -186,10 +186,5 @@ def _meaning(error: exceptions.Error, address: Address) -> Exception:
     if code in _UNAVAILABLE:
         return StoreUnavailable(f"ClickHouse at {address}: {_UNAVAILABLE[code]}")
     if code is None and isinstance(error, exceptions.OperationalError):
-        return StoreUnavailable(f"ClickHouse at {address} fails: {_line(error)}")
+        return StoreUnavailable(f"ClickHouse at {address} fails: {line_of(error)}")
     return error
-
-
-def _line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]

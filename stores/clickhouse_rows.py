@@ -1,21 +1,19 @@
 """Panes and batches of raw events as the Arrow tables that ClickHouse takes."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
-from events import sketch
 from events.batch import SCHEMA
 from events.sketch import Entries
 from stores.clickhouse_state import to_state
-from stores.contract import HOUR, RawBatch
-from stores.pane import DIMENSIONS, FINAL, MEASURES, MINUTE, PARTIAL, REVISED, SKETCHED, Pane, mask
+from stores.contract import RawBatch
+from stores.pane import DIMENSIONS, MEASURES, MINUTE, RANK, Pane, mask
+from stores.unions import Place
 
-# Among equal counts FINAL wins, then REVISED: as in the hot store.
-_RANK: Final = np.array([0, 1, 3, 2])[[0, PARTIAL, FINAL, REVISED]]
+_RANK: Final = np.array(RANK, np.uint64)
 _MILLISECONDS: Final = pa.timestamp("ms", "UTC")
 _TIMES: Final = ("event_time", "client_time", "received_at")
 
@@ -35,28 +33,23 @@ def rollup(panes: Sequence[Pane]) -> pa.Table:
         "minute": np.repeat([pane.start for pane in panes], lengths).astype(np.uint32),
         **{name: measures[:, i] for i, name in enumerate(MEASURES)},
         "status": status,
-        "version": rows * np.uint64(4) + _RANK[status].astype(np.uint64),
+        "version": rows * np.uint64(4) + _RANK[status],
     }
     return pa.table(columns).filter(pa.array(rows > 0))
 
 
-def unions(panes: Sequence[Pane]) -> tuple[pa.Table, pa.Table]:
-    """Rows of uniques_1m (the total's) and of uniques_1h (all), states as bytes."""
-    minutes: dict[tuple[str, int, str, int], list[Entries]] = defaultdict(list)
-    hours: dict[tuple[str, int, str, int], list[Entries]] = defaultdict(list)
-    for pane in panes:
-        if not len(pane.sketch) or pane.grouping not in SKETCHED:
-            continue
-        bits, hour = mask(pane.grouping), pane.start // HOUR * HOUR
-        for values, entries in zip(
-            pane.series, sketch.split(pane.sketch, len(pane.series)), strict=True
-        ):
-            value = values[0] if values else ""
-            if len(entries):
-                hours[pane.project, bits, value, hour].append(entries)
-            if len(entries) and not bits:
-                minutes[pane.project, bits, value, pane.start].append(entries)
-    return _states(minutes), _states(hours)
+def states(unions: Mapping[Place, Entries]) -> pa.Table:
+    """Rows of a table of unions, states as bytes."""
+    projects, groupings, values, buckets = zip(*unions, strict=True) if unions else ((),) * 4
+    return pa.table(
+        {
+            "project": pa.array(projects, pa.utf8()),
+            "grouping": pa.array(groupings, pa.uint8()),
+            "value": pa.array(values, pa.utf8()),
+            "bucket": pa.array(buckets, pa.uint32()),
+            "state": pa.array([to_state(entries) for entries in unions.values()], pa.binary()),
+        }
+    )
 
 
 def raw(batches: Sequence[RawBatch]) -> pa.Table:
@@ -103,18 +96,3 @@ def _repeated(values: Sequence[str], lengths: Sequence[int]) -> pa.DictionaryArr
     numbers = {name: i for i, name in enumerate(names)}
     index = np.repeat(np.array([numbers[value] for value in values], np.int32), lengths)
     return pa.DictionaryArray.from_arrays(index, pa.array(names, pa.utf8()))
-
-
-def _states(found: dict[tuple[str, int, str, int], list[Entries]]) -> pa.Table:
-    projects, groupings, values, buckets = zip(*found, strict=True) if found else ((),) * 4
-    return pa.table(
-        {
-            "project": pa.array(projects, pa.utf8()),
-            "grouping": pa.array(groupings, pa.uint8()),
-            "value": pa.array(values, pa.utf8()),
-            "bucket": pa.array(buckets, pa.uint32()),
-            "state": pa.array(
-                [to_state(sketch.merge(parts)) for parts in found.values()], pa.binary()
-            ),
-        }
-    )

@@ -17,7 +17,15 @@ import pyarrow as pa
 from clickhouse_connect.driver import exceptions
 
 from stores.clickhouse_client import Address, Connection
-from stores.clickhouse_tables import Options, migrations, recompute, settings, target_columns
+from stores.clickhouse_tables import (
+    MARKS_VIEW,
+    ROLLUP_VIEWS,
+    Options,
+    migrations,
+    recompute,
+    settings,
+    target_columns,
+)
 from stores.contract import DAY, StoreUnavailable, TooMuch
 
 _STATEMENT_SECONDS = 3_600  # of one statement: a rebuilt day of a large project takes minutes
@@ -65,6 +73,14 @@ def views(connection: Connection) -> list[dict[str, str]]:
         {"database": connection.address.database},
     ).to_pylist()
     return rows
+
+
+def refresh(connection: Connection) -> None:
+    """Hours, then days, now and not when the views' timers are due. Returns when it is done."""
+    for view in ROLLUP_VIEWS:
+        for each in (view, MARKS_VIEW):
+            connection.command(f"SYSTEM REFRESH VIEW {connection.address.database}.{each}")
+            connection.command(f"SYSTEM WAIT VIEW {connection.address.database}.{each}")
 
 
 def rebuild(connection: Connection, start: int, end: int) -> Iterator[int]:

@@ -14,6 +14,7 @@ STATE: Final = "AggregateFunction(uniqCombined64(14), UInt64)"
 IDLE: Final = 3_600  # seconds without an insert after which a partition is merged whole
 MARGIN: Final = 120  # seconds; an insert is visible this soon after its written_at was taken
 ROLLUP_VIEWS: Final = ("rollup_1h_view", "rollup_1d_view")
+MARKS_VIEW: Final = "refresh_marks_view"
 _KEY: Final = f"project, grouping, {', '.join(DIMENSIONS)}"
 # A row is in one partition only (the time is in the key), so FINAL need not look across them.
 _FINAL: Final = "do_not_merge_across_partitions_select_final = 1"
@@ -139,7 +140,7 @@ def _views(database: str, every: int) -> list[str]:
         " ENGINE = ReplacingMergeTree ORDER BY (view, at) TTL at + INTERVAL 30 DAY"
     )
     keep = (
-        f"CREATE MATERIALIZED VIEW IF NOT EXISTS {database}.refresh_marks_view"
+        f"CREATE MATERIALIZED VIEW IF NOT EXISTS {database}.{MARKS_VIEW}"
         f" REFRESH EVERY {every} SECOND APPEND TO {marks} AS"
         " SELECT view, assumeNotNull(last_success_time) AS at FROM system.view_refreshes"
         f" WHERE database = '{database}' AND view IN {ROLLUP_VIEWS}"
@@ -201,7 +202,7 @@ def _events(database: str) -> str:
 
 def settings(database: str, options: Options) -> list[str]:
     """What follows the options whenever the schema is migrated: how often, and for how long."""
-    views = (*ROLLUP_VIEWS, "refresh_marks_view")
+    views = (*ROLLUP_VIEWS, MARKS_VIEW)
     refresh = f"MODIFY REFRESH EVERY {options.refresh_seconds} SECOND APPEND"
     tables = [
         ("rollup_1m", "minute", options.minute_days),

@@ -8,7 +8,8 @@ from stores.contract import ColdStore
 if TYPE_CHECKING:
     from stores.clickhouse_events import ClickHouseEvents
 
-SCHEMES: Final = ("clickhouse", "clickhouses", "bigquery")
+_CLICKHOUSE: Final = ("clickhouse", "clickhouses")
+SCHEMES: Final = (*_CLICKHOUSE, "bigquery")
 
 
 def open_cold(url: str) -> ColdStore | None:
@@ -20,7 +21,7 @@ def open_cold(url: str) -> ColdStore | None:
     if not url:
         return None
     scheme = urlsplit(url).scheme
-    if scheme in ("clickhouse", "clickhouses"):
+    if keeps_events(url):
         from stores.clickhouse import ClickHouseStore
 
         return ClickHouseStore.from_url(url)
@@ -31,9 +32,14 @@ def open_cold(url: str) -> ColdStore | None:
     raise ValueError(f"{scheme or url!r} is no history store: clickhouse:// or bigquery://")
 
 
+def keeps_events(url: str) -> bool:
+    """Whether the store at a URL can hold raw events."""
+    return urlsplit(url).scheme in _CLICKHOUSE
+
+
 def open_events(url: str) -> "ClickHouseEvents":
     """The store of raw events at a URL: ClickHouse only. Raises ValueError for another."""
-    if urlsplit(url).scheme not in ("clickhouse", "clickhouses"):
+    if not keeps_events(url):
         raise ValueError("raw events are kept in ClickHouse only")
     from stores.clickhouse_events import ClickHouseEvents
 

@@ -15,7 +15,6 @@ from contextlib import closing
 from typing import Final
 
 import numpy as np
-import redis
 from numpy.typing import NDArray
 
 from stores.cold import open_cold
@@ -30,7 +29,7 @@ from stores.contract import (
     Values,
     edges,
 )
-from stores.hot import HotStore
+from stores.hot import HotStore, open_redis
 from stores.hot_reads import HotReader
 from stores.pane import GROUPING_SETS, MEASURES, MINUTE, SKETCHED
 
@@ -104,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cold = open_cold(chosen.history_url)
         if cold is None:
             parser.error("--history_url is empty")
-        hot = HotReader(HotStore(redis.Redis.from_url(chosen.redis_url, socket_timeout=10)))
+        hot = HotReader(HotStore(open_redis(chosen.redis_url)))
         with closing(cold):
             found = list(differences(hot, cold, chosen.project, start, end))
             if found:

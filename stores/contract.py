@@ -37,6 +37,11 @@ class TooMuch(Exception):
     """The store refuses a question as too large (rows, series or time); `args[0]` says the cap."""
 
 
+def line_of(error: Exception) -> str:
+    """An error as one line of at most 200 characters: for `StoreUnavailable`."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
 @dataclass(frozen=True)
 class Slice:
     """What to read: series of one grouping set, over steps between `edges`.

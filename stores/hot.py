@@ -9,16 +9,19 @@ REVISED: an on-time pane with the same count proves that nothing came after it.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
+import redis
 from numpy.typing import NDArray
 
 from events import sketch
 from stores import layout
+from stores.contract import DAY, HOUR
 from stores.hot_scripts import UNION, WRITE
-from stores.layout import DAY, HOUR, RECORD
+from stores.layout import RECORD
 from stores.pane import ACTIVE, FINAL, MEASURES, MINUTE, PULSE, Grouping, Pane
 
 Values = tuple[str, ...]
@@ -31,6 +34,11 @@ SERIES_PER_CALL: Final = 500  # bounds how long one script runs
 MAX_SERIES_PER_DAY: Final = 2_000  # per project, width and grouping set; the rest is `other`
 # Of those, how many have sketches: 12 KB each, a dimension's 26 hours and 10 windows.
 MAX_SKETCHED_PER_DAY: Final = 500
+
+
+def open_redis(url: str) -> Any:
+    """A Redis client with time limits on every call; connects at the first one, and again."""
+    return redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
 
 
 class Unique(NamedTuple):
@@ -133,15 +141,11 @@ class HotStore:
 
     def members(self, project: str, grouping: Grouping, start: int, end: int) -> list[Values]:
         """The series that have minutes on the days from `start` to `end`, sorted."""
-        days = range(start // DAY, (max(start, end - 1)) // DAY + 1)
-        keys = [layout.members_key(project, MINUTE, grouping, day) for day in days]
-        return sorted(layout.parse_values(text.decode()) for text in self._redis.sunion(keys))
+        return self._named(partial(layout.members_key, project, MINUTE, grouping), start, end)
 
     def sketched(self, project: str, grouping: Grouping, start: int, end: int) -> list[Values]:
         """The series that have sketches on the days from `start` to `end`, sorted."""
-        days = range(start // DAY, (max(start, end - 1)) // DAY + 1)
-        keys = [layout.sketched_key(project, MINUTE, grouping, day) for day in days]
-        return sorted(layout.parse_values(text.decode()) for text in self._redis.sunion(keys))
+        return self._named(partial(layout.sketched_key, project, MINUTE, grouping), start, end)
 
     def sketches(self, keys: Sequence[str]) -> list[sketch.Entries | None]:
         """The sketches of such keys, None where there is none."""
@@ -201,6 +205,11 @@ class HotStore:
         value = self._redis.get(layout.HEARTBEAT)
         return None if value is None else int(value)
 
+    def _named(self, key: Callable[[int], str], start: int, end: int) -> list[Values]:
+        """The series that stand in the sets of the days from `start` to `end`, sorted."""
+        keys = [key(day) for day in range(start // DAY, max(start, end - 1) // DAY + 1)]
+        return sorted(layout.parse_values(text.decode()) for text in self._redis.sunion(keys))
+
     def _record_calls(self, pane: Pane) -> list[tuple[Any, list[str], list[Any]]]:
         length = layout.page(pane.width)
         day, second = divmod(pane.start, length)
@@ -241,7 +250,7 @@ class HotStore:
     def _sketch_calls(
         self, pane: Pane, only: set[bytes] | None
     ) -> list[tuple[Any, list[str], list[Any]]]:
-        expires = (pane.start // DAY + 1) * DAY + KEEP
+        forget = expires = (pane.start // DAY + 1) * DAY + KEEP
         hour = layout.hour_users_prefix(pane.project, pane.grouping)
         at = pane.start // HOUR * HOUR
         minute = None
@@ -253,7 +262,6 @@ class HotStore:
         elif pane.status < FINAL:
             return []  # a dimension's hour is written once a minute, not once a refresh
         scratch = f"{layout.base(pane.project)}:scratch"
-        forget = (pane.start // DAY + 1) * DAY + KEEP
         calls = []
         parts = sketch.split(pane.sketch, len(pane.series))
         for values, entries in zip(pane.series, parts, strict=True):

@@ -80,7 +80,7 @@ class HotReader:
                 for (place, _), entries in zip(some, read, strict=True):
                     if entries is not None and len(entries):
                         unions.setdefault(place, []).append(entries)
-        return {place: united(parts) for place, parts in unions.items()}
+        return {place: sketch.union(parts) for place, parts in unions.items()}
 
     def active_users(self, ask: Slice, now: float) -> dict[Values, sketch.Entries]:
         """Users of the last five minutes by series of `ask`, whose edges do not matter.
@@ -94,7 +94,7 @@ class HotReader:
             for values in self._passing(ask, self._store.sketched):
                 entries = self._store.active_sketch(ask.project, ask.grouping, values, now)
                 found.setdefault(_kept(ask, values), []).append(entries)
-        return {name: united(parts) for name, parts in found.items()}
+        return {name: sketch.union(parts) for name, parts in found.items()}
 
     def since(self) -> int | None:
         """See `HotStore.since`. Raises StoreUnavailable."""
@@ -128,17 +128,6 @@ def hours_and_minutes(start: int, end: int) -> Iterator[tuple[int, int]]:
         width = HOUR if start % HOUR == 0 and start + HOUR <= end else MINUTE
         yield start, width
         start += width
-
-
-def united(parts: Sequence[sketch.Entries]) -> sketch.Entries:
-    """One series' union; by registers where that is cheaper than sorting all entries."""
-    if len(parts) == 1:
-        return parts[0]
-    dense = np.zeros(sketch.REGISTERS, np.uint8)
-    for entries in parts:
-        np.maximum(dense, sketch.registers(entries), out=dense)
-    index = np.flatnonzero(dense).astype(np.uint32)
-    return (index << np.uint32(6)) | dense[index]
 
 
 def _kept(ask: Slice, values: Values) -> Values:

@@ -27,10 +27,9 @@ from urllib.parse import quote, unquote
 import numpy as np
 from numpy.typing import NDArray
 
+from stores.contract import DAY
 from stores.pane import MEASURES, PULSE, Grouping
 
-DAY: Final = 86_400
-HOUR: Final = 3_600
 SHORT_PAGE: Final = 600
 HEARTBEAT: Final = "sl:job:heartbeat"
 SEEN: Final = "sl:job:seen"

@@ -23,9 +23,8 @@ import redis
 
 from events.reasons import EVENT_REASONS
 from stores import layout
-from stores.contract import StoreUnavailable
+from stores.contract import DAY, StoreUnavailable
 from stores.hot import KEEP, HotStore
-from stores.layout import DAY
 from stores.pane import MINUTE
 
 GROUPING: Final = ("outcome",)
@@ -92,9 +91,9 @@ class Balance:
 class LedgerReader:
     """Reads both sides from the hot store's Redis."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, store: HotStore) -> None:
         self._redis = client
-        self._store = HotStore(client)
+        self._store = store
 
     def balances(self, project: str, start: int, end: int) -> list[Balance]:
         """One per minute from `start` to `end` (whole minutes, exclusive). StoreUnavailable."""

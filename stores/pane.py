@@ -48,6 +48,9 @@ MEASURES: Final = (
 NONE, PARTIAL, FINAL, REVISED = 0, 1, 2, 3
 STATUS_NAMES: Final = ("none", "partial", "final", "revised")
 
+# Among equal counts, by status: an on-time pane proves that nothing came after it.
+RANK: Final = (0, 1, 3, 2)
+
 MINUTE: Final = 60  # FixedWindows(60): the series
 PULSE: Final = 10  # FixedWindows(10): events per second
 ACTIVE: Final = 300  # SlidingWindows(300, 60): active users
@@ -71,3 +74,13 @@ class Pane:
     series: list[tuple[str, ...]]
     measures: NDArray[np.int64]
     sketch: Entries = field(default_factory=lambda: np.empty(0, np.uint32))
+
+    @property
+    def rows(self) -> int:
+        """All rows of all series: what tells the newer of two panes of a window."""
+        return int(self.measures[:, 0].sum())
+
+
+def is_history(pane: Pane) -> bool:
+    """Whether a pane belongs into a cold store: a minute that its watermark has passed."""
+    return pane.width == MINUTE and pane.status in (FINAL, REVISED)

@@ -14,6 +14,7 @@ from typing import Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from serving.ingest.connect import open_redis
 from stores import ledger
 from stores.pane import MINUTE
 
@@ -40,15 +41,7 @@ class Ledger:
     @classmethod
     def connect(cls, url: str, timeout_ms: int) -> "Ledger":
         """Nothing is opened until the first write."""
-        seconds = timeout_ms / 1_000
-        client = Redis.from_url(
-            url,
-            max_connections=1,
-            socket_timeout=seconds,
-            socket_connect_timeout=seconds,
-            retry=None,
-        )
-        return cls(client, seconds)
+        return cls(*open_redis(url, timeout_ms, connections=1))
 
     def note(self, project: str, received_ms: int, accepted: int, rejected: Iterable[str]) -> None:
         """One request is answered: how many events were accepted, and a reason for each other."""

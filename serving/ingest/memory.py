@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from serving.ingest.connect import open_redis
 from telemetry import metrics
 
 _log = logging.getLogger(__name__)
@@ -67,15 +68,7 @@ class RedisMemory:
     @classmethod
     def connect(cls, url: str, timeout_ms: int) -> "RedisMemory":
         """Nothing is opened until the first use."""
-        seconds = timeout_ms / 1_000
-        client = Redis.from_url(
-            url,
-            max_connections=4,
-            socket_timeout=seconds,
-            socket_connect_timeout=seconds,
-            retry=None,
-        )
-        return cls(client, seconds)
+        return cls(*open_redis(url, timeout_ms, connections=4))
 
     async def get(self, key: str) -> bytes | None:
         """The reply, or None when there is none or Redis is away."""

@@ -13,9 +13,7 @@ through its Java transform. The emulator ignores partitions, clusters and limits
 """
 
 import os
-import shutil
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -32,7 +30,7 @@ from google.cloud.bigquery_storage_v1.services.big_query_write.transports import
     BigQueryWriteGrpcTransport,
 )
 
-from deploy.artifacts import REPO, cache_home, locked, read_stamp, run_tool, stamp_of
+from deploy.artifacts import REPO, cache_home, kept, run_tool, stamp_of
 from deploy.clickhouse_binary import installer
 from deploy.ports import HOST
 from deploy.process import ManagedProcess
@@ -49,21 +47,14 @@ def ensure_emulator() -> Path:
     Safe to call from several processes at once. Raises `ArtifactError`.
     """
     home = cache_home() / "bqemulator"
-    product, stamp, wanted = home / "packages", home / "stamp", stamp_of([_REQUIREMENTS])
-    if read_stamp(stamp) == wanted and product.is_dir():
-        return product
-    with locked(home), tempfile.TemporaryDirectory(dir=home, prefix="build-") as folder:
-        if read_stamp(stamp) == wanted and product.is_dir():
-            return product
-        target = Path(folder) / "packages"
+
+    def make(folder: Path) -> Path:
+        target = folder / "packages"
         install = [*installer(), "--require-hashes", "--target", str(target)]
         run_tool([*install, "-r", str(_REQUIREMENTS)], home, "the installation of bqemulator", 900)
-        stamp.unlink(missing_ok=True)
-        if product.is_dir():
-            shutil.rmtree(product)
-        target.replace(product)
-        stamp.write_text(wanted)
-    return product
+        return target
+
+    return kept(home / "packages", home / "stamp", stamp_of([_REQUIREMENTS]), make)
 
 
 def python(program: str) -> list[str]:

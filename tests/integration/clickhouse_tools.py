@@ -3,13 +3,6 @@
 from stores.clickhouse_client import Connection
 
 
-def refresh(admin: Connection) -> None:
-    """Hours, then days, as the timers of the views would."""
-    for view in ("rollup_1h_view", "refresh_marks_view", "rollup_1d_view", "refresh_marks_view"):
-        admin.command(f"SYSTEM REFRESH VIEW streamlens.{view}")
-        admin.command(f"SYSTEM WAIT VIEW streamlens.{view}")
-
-
 def units(admin: Connection, project: str) -> dict[str, int]:
     """The sum of rows in each rollup."""
     return {

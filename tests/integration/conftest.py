@@ -11,9 +11,8 @@ from deploy.ports import free_port
 from deploy.services import KafkaServer, ValkeyServer
 from stores.clickhouse import ClickHouseStore
 from stores.clickhouse_client import Address, Connection
-from stores.clickhouse_schema import migrate
+from stores.clickhouse_schema import migrate, refresh
 from stores.clickhouse_tables import Options
-from tests.integration.clickhouse_tools import refresh
 
 
 @pytest.fixture(scope="session")

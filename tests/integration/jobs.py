@@ -8,6 +8,7 @@ import redis
 
 from deploy.artifacts import ensure_jars
 from deploy.children import PythonChild, heartbeat_fresh
+from stores.layout import HEARTBEAT
 
 
 def start_job(
@@ -39,7 +40,7 @@ def start_job(
 def forget_heartbeat(redis_url: str) -> None:
     """A heart that beat for the job before this one says nothing about this one."""
     with redis.Redis.from_url(redis_url) as client:
-        client.delete("sl:job:heartbeat")
+        client.delete(HEARTBEAT)
 
 
 def kill_hard(job: PythonChild) -> None:

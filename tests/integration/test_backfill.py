@@ -14,11 +14,11 @@ from deploy.services import ValkeyServer
 from pipelines import main
 from stores.clickhouse import ClickHouseStore
 from stores.clickhouse_client import Address, Connection
+from stores.clickhouse_schema import refresh
 from stores.contract import DAY, HOUR, Slice, edges
 from stores.hot import HotStore
 from stores.hot_reads import HotReader
 from stores.pane import FINAL, MINUTE
-from tests.integration.clickhouse_tools import refresh
 from tests.integration.users import unique_users
 
 pytestmark = pytest.mark.integration

@@ -17,7 +17,7 @@ from deploy.ports import free_port
 from events import sketch
 from stores.clickhouse import ClickHouseStore
 from stores.clickhouse_client import Address, Connection
-from stores.clickhouse_schema import applied, migrate
+from stores.clickhouse_schema import applied, migrate, refresh
 from stores.clickhouse_state import from_state, to_state
 from stores.clickhouse_tables import STATE, Options
 from stores.contract import (
@@ -29,7 +29,6 @@ from stores.contract import (
     edges,
 )
 from stores.pane import MINUTE
-from tests.integration.clickhouse_tools import refresh as refresh
 from tests.integration.clickhouse_tools import units
 from tests.integration.store_contract import StoreContract, Subject, pane
 from tests.integration.waiting import wait_for

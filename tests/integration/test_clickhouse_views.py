@@ -11,7 +11,7 @@ from deploy.ports import free_port
 from stores import clickhouse_schema
 from stores.clickhouse import ClickHouseStore
 from stores.clickhouse_client import Address, Connection
-from stores.clickhouse_schema import migrate
+from stores.clickhouse_schema import migrate, refresh
 from stores.clickhouse_tables import ROLLUP_VIEWS, Options
 from stores.contract import (
     DAY,
@@ -22,7 +22,7 @@ from stores.contract import (
     edges,
 )
 from stores.pane import MINUTE, REVISED
-from tests.integration.clickhouse_tools import refresh, units
+from tests.integration.clickhouse_tools import units
 from tests.integration.store_contract import pane
 
 pytestmark = pytest.mark.integration

@@ -14,11 +14,11 @@ from serving.query import parse
 from serving.seam import Stores
 from stores.clickhouse import ClickHouseStore
 from stores.clickhouse_client import Connection
+from stores.clickhouse_schema import refresh
 from stores.contract import HOUR
 from stores.hot import HotStore
 from stores.hot_reads import HotReader
 from stores.pane import FINAL, MEASURES, MINUTE, Grouping, Pane
-from tests.integration.clickhouse_tools import refresh
 
 pytestmark = pytest.mark.integration
 

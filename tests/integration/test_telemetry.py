@@ -22,7 +22,7 @@ from deploy.clickhouse import ClickHouseServer
 from deploy.pidfile import PidFile
 from deploy.ports import HOST, free_port
 from deploy.process import ManagedProcess
-from deploy.services import KafkaServer, ValkeyServer, ensure_topics
+from deploy.services import TOPICS, KafkaServer, ValkeyServer, ensure_topics
 from deploy.supervisor import Supervisor, Unit
 from stores import layout
 from telemetry.endpoint import SPAN
@@ -202,7 +202,7 @@ def test_the_service_with_its_history(
 @pytest.mark.timeout(300)
 def test_the_job(kafka: KafkaServer, valkey: ValkeyServer, tmp_path: Path) -> None:
     topic = f"watched-job-{time.time_ns()}"
-    ensure_topics(kafka.address, {topic: 2, "events-dead": 2})
+    ensure_topics(kafka.address, {topic: 2, "events-dead": TOPICS["events-dead"]})
     shown = free_port()
     name = "streamlens_job_"
     with socket.socket() as other:  # somebody has the first port: the job takes the next

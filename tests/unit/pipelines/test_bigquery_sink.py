@@ -18,13 +18,22 @@ from pipelines.bigquery_sink import (
     ToBigQuery,
     ToRows,
     beam_row,
-    is_history,
     schema,
     storage_write,
 )
 from stores.bigquery_rows import rows_of
 from stores.bigquery_tables import ROLLUP, TABLES, UNIQUES_1H, UNIQUES_1M, Table
-from stores.pane import ACTIVE, FINAL, MEASURES, MINUTE, PARTIAL, REVISED, Grouping, Pane
+from stores.pane import (
+    ACTIVE,
+    FINAL,
+    MEASURES,
+    MINUTE,
+    PARTIAL,
+    REVISED,
+    Grouping,
+    Pane,
+    is_history,
+)
 
 NOON = 1_700_049_600
 DATASET = "my-project.streamlens"

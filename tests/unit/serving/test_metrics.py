@@ -8,6 +8,7 @@ from serving.metrics import answer, rate
 from serving.projects import DEMO
 from serving.query import parse
 from serving.seam import AWAY, Stores, Unanswered
+from stores.contract import Slice, Users
 from stores.pane import FINAL, PARTIAL, REVISED
 from tests.unit.serving.stores import MemoryReader
 
@@ -119,6 +120,21 @@ def test_conversion_is_purchases_per_user():
     store.put(HOUR, rows=9, purchases=3, users=["ann", "bob", "eve", "max"])
     reply = ask(store, start=str(HOUR), end=str(HOUR + 120), metrics="conversion")
     assert reply["series"][0]["conversion"] == [0.75, None]
+
+
+def test_unions_are_read_once_however_many_metrics_are_made_of_them():
+    class Counting(MemoryReader):
+        unions = 0
+
+        def users(self, ask: Slice) -> Users:
+            self.unions += 1
+            return super().users(ask)
+
+    store = Counting()
+    store.put(HOUR, rows=9, purchases=3, users=["ann"])
+    reply = ask(store, start=str(HOUR), end=str(HOUR + 60), metrics="unique_users,conversion")
+    assert (reply["series"][0]["unique_users"], reply["series"][0]["conversion"]) == ([1], [3.0])
+    assert store.unions == 1
 
 
 def test_two_dimensions_have_no_users_and_the_answer_says_so():

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stores import layout
-from stores.layout import DAY, Span
+from stores.contract import DAY
+from stores.layout import Span
 from stores.pane import GROUPING_SETS, MEASURES
 
 

@@ -1,0 +1,19 @@
+"""URL arguments: what every address says to those that it cannot use."""
+
+from collections.abc import Mapping, Sequence
+
+from serving.ingest.errors import RequestError
+
+
+def invalid(detail: str) -> RequestError:
+    """A parameter that cannot be used."""
+    return RequestError("parameter_invalid", detail)
+
+
+def check_names(arguments: Mapping[str, list[str]], known: Sequence[str]) -> None:
+    """Raise RequestError for a parameter that is not `known`; the key is no matter of it."""
+    unknown = set(arguments) - {*known, "key"}
+    if unknown:
+        raise invalid(
+            f"There is no parameter {sorted(unknown)[0][:40]!r}; there are {', '.join(known)}."
+        )
