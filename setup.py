@@ -31,7 +31,7 @@ setup(
     package_data={
         "serving": ["static/*", "static/**/*"],
         "stores": ["*.lua", "*.sql", "**/*.lua", "**/*.sql"],
-        "deploy": ["*/pom.xml", "*/*.xml", "*/resources/*"],
+        "deploy": ["*/pom.xml", "*/*.xml", "*/resources/*", "*/src/**/*.java"],
     },
     install_requires=requirements(),
 )

@@ -112,8 +112,9 @@ def _product(name: str) -> Path:
 def _recipes() -> dict[str, list[Path]]:
     """By name, the files that an artifact is made from; the pom first."""
     here = Path(__file__).resolve().parent
+    java = sorted((here / "flink/src").rglob("*.java"))
     return {
-        "flink": [here / "flink/pom.xml", here / "flink/resources/simplelogger.properties"],
+        "flink": [here / "flink/pom.xml", here / "flink/resources/simplelogger.properties", *java],
         "kafka": [here / "kafka/pom.xml"],
     }
 

@@ -1,6 +1,7 @@
 """What one asks a Flink cluster by REST: its jobs, their checkpoints, a savepoint."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException
@@ -9,6 +10,8 @@ from typing import Any, Final
 
 _TIMEOUT: Final = 10.0
 _ENDED: Final = frozenset({"FINISHED", "FAILED", "CANCELED"})
+# A self-checkpoint's timer; with the runner's own handler its state too (see SelfCheckpoints.java).
+_SELF_CHECKPOINT: Final = re.compile(rb"sdf_checkpoint(?::\d+)+")
 
 
 class FlinkError(RuntimeError):
@@ -105,6 +108,22 @@ def retained_checkpoint(folder: Path) -> Path | None:
     """
     found = [path for path in folder.rglob("_metadata") if path.parent.name.startswith("chk-")]
     return max(found, key=lambda path: path.stat().st_mtime).parent if found else None
+
+
+def self_checkpoint_names(checkpoint: Path) -> set[str]:
+    """The names that self-checkpoints of splittable DoFns have in a checkpoint's folder.
+
+    As many as residuals wait for one element, so one or two: Flink keeps each name of a state for
+    ever, and a checkpoint with more and more of them grows (apache/beam#27648). Raises
+    FileNotFoundError when Flink removes the checkpoint meanwhile.
+    """
+    found = {
+        name.decode()
+        for file in checkpoint.iterdir()
+        for name in _SELF_CHECKPOINT.findall(file.read_bytes())
+    }
+    (checkpoint / "_metadata").stat()  # all that was there is still there
+    return found
 
 
 def _until(what: str, done: Callable[[], bool], within: float) -> None:

@@ -1,7 +1,7 @@
 """The restriction of a Kafka reader: one next offset per partition it reads.
 
 One element per reader, not per partition: a bundle then gathers messages of several partitions,
-and self-checkpoints (which cost state, beam#27648) are a few per second whatever the number of
+and self-checkpoints (each a state and a timer) are a few per second whatever the number of
 partitions. The tracker refuses splits by the runner: an open range would be split at 4.6e18.
 """
 

@@ -27,8 +27,9 @@ PATIENCE: Final = 240.0  # seconds for a start; 5 to 40 on an idle machine
 class Stack:
     """Kafka, Valkey with persistence, ClickHouse, Flink with checkpoints, two collectors."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, lateness: int = LATENESS) -> None:
         self.folder = folder
+        self.lateness = lateness  # seconds
         self.settings = Settings(
             kafka_port=free_port(),
             valkey_port=free_port(),
@@ -80,7 +81,7 @@ class Stack:
                 f"--redis_url={self.valkey.address}",
                 f"--history_url={self.settings.history_url}",
                 "--raw_events",
-                f"--allowed_lateness={LATENESS}",
+                f"--allowed_lateness={self.lateness}",
                 *arguments,
             ],
             children.heartbeat_fresh(self.valkey.address),

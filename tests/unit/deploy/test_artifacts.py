@@ -1,3 +1,4 @@
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -38,6 +39,18 @@ def test_jars_are_built_once_and_again_when_a_pom_changes(home: Path) -> None:
     assert not artifacts.jars_present()
     artifacts.ensure_jars()
     assert count.read_text().count("run") == 3
+
+
+def test_the_job_server_is_built_again_when_its_java_changes(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(artifacts.REPO / "deploy", home / "deploy")
+    monkeypatch.setattr(artifacts, "__file__", str(home / "deploy/artifacts.py"))
+    program(home, "mvn", MAVEN % {"count": home / "count"})
+    artifacts.ensure_jars()
+    with (home / "deploy/flink/src/streamlens/flink/SelfCheckpoints.java").open("a") as java:
+        java.write("// changed")
+    assert not artifacts.jars_present()
 
 
 def test_a_failed_build_is_one_line(home: Path) -> None:

@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from deploy.flink_rest import FlinkError, FlinkRest, retained_checkpoint
+from deploy.flink_rest import (
+    FlinkError,
+    FlinkRest,
+    retained_checkpoint,
+    self_checkpoint_names,
+)
 from deploy.ports import free_port
 
 
@@ -71,3 +76,10 @@ def test_the_newest_complete_checkpoint_of_a_dead_jobmanager(tmp_path: Path) -> 
         os.utime(metadata, (1000 - age, 1000 - age))
     (tmp_path / "job/chk-10").mkdir()  # not complete
     assert retained_checkpoint(tmp_path) == tmp_path / "job/chk-9"
+
+
+def test_names_of_self_checkpoints_are_read_from_all_files(tmp_path: Path) -> None:
+    (tmp_path / "_metadata").write_bytes(b"\x00\x10sdf_checkpoint:0\x00\x12sdf_checkpoint:7:0\xff")
+    (tmp_path / "5e0f").write_bytes(b"sdf_checkpoint:0 sdf_residuals sdf_checkpoint:12:1/")
+    names = {"sdf_checkpoint:0", "sdf_checkpoint:7:0", "sdf_checkpoint:12:1"}
+    assert self_checkpoint_names(tmp_path) == names
