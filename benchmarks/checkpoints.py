@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Start everything, look at each checkpoint, print them and the growth."""
     parser = argparse.ArgumentParser(prog="benchmarks.checkpoints", description=__doc__)
     parser.add_argument("--seconds", type=int, default=600)
-    parser.add_argument("--settle", type=int, default=240)
+    parser.add_argument("--settle", type=int, default=420)
     parser.add_argument("--rate", type=float, default=50, help="events per second; 0: none")
     parser.add_argument("--lateness", type=int, default=60, help="seconds")
     parser.add_argument("--json", type=Path)
