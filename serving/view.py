@@ -48,19 +48,24 @@ class View:
             old_rows[: DAY_MINUTES - shift] = self._rows[shift:]
             old_status[: DAY_MINUTES - shift] = self._status[shift:]
         changed = np.flatnonzero((rows != old_rows).any(axis=1) | (status != old_status))
+        live, beat = self._live(rows, now), self._store.last_beat()
+        # Nothing is kept before all is read: what a failed read had kept would be in no delta.
         self._start, self._rows, self._status = start, rows, status
         self._seq += 1
-        self._now = self._live(now)
-        self._as_of = now
-        self._beat = self._store.last_beat()
+        self._now, self._as_of, self._beat = live, now, beat
         return self._encode("delta", changed)
+
+    @property
+    def known(self) -> bool:
+        """Whether the store has ever been read."""
+        return self._seq > 0
 
     def snapshot(self) -> bytes:
         """All minutes as of the last read."""
         return self._encode("snapshot", np.arange(len(self._rows)))
 
-    def _live(self, now: float) -> dict[str, float | None]:
-        store, name, rows = self._store, self._project.name, self._rows
+    def _live(self, rows: Ints, now: float) -> dict[str, float | None]:
+        store, name = self._store, self._project.name
         last = len(rows) - 1  # the minute in progress
         five, hour = rows[last - 4 : last + 1], rows[last - 59 : last + 1]
         events = int(events_of(five).sum())

@@ -14,7 +14,7 @@ const LEDGER_EVERY = 10_000;
 const TABLE_MINUTES = 60;
 const SPANS = [1, 6, 24]; // hours
 const SAID = { // without the seconds: they are not for reading aloud
-  connecting: "connecting", live: "live", stale: "no news from the server",
+  connecting: "connecting", live: "live", stale: "no fresh numbers",
   reconnecting: "connection lost", offline: "offline", denied: "not allowed",
 };
 

@@ -24,6 +24,7 @@ class MemoryStore:
         self.active: dict[tuple[Grouping, Values], int] = {}
         self.beats: int | None = None
         self.away = False
+        self.fails_after: int | None = None  # reads
         self.reads = 0
 
     def put(
@@ -52,8 +53,10 @@ class MemoryStore:
         end: int,
         width: int = MINUTE,
     ) -> NDArray[np.int64]:
-        if self.away:
+        if self.away or self.fails_after == 0:
             raise redis.ConnectionError("away")
+        if self.fails_after is not None:
+            self.fails_after -= 1
         self.reads += 1
         empty = np.zeros(len(MEASURES), np.int64)
         found = [

@@ -3,6 +3,9 @@
 import json
 from typing import Any, cast
 
+import pytest
+import redis
+
 from serving.projects import DEMO
 from serving.view import View
 from stores.hot import HotStore
@@ -47,6 +50,18 @@ def test_a_delta_has_only_what_changed():
     assert read(shown)["time"] == []
     store.put(MINUTE, rows=3, status=FINAL)  # complete, with the same numbers
     assert read(shown)["status"] == ["final"]
+
+
+def test_what_a_failed_read_had_seen_is_in_the_next_delta():
+    store = MemoryStore()
+    shown = view(store)
+    read(shown)
+    store.put(MINUTE, rows=3)
+    store.fails_after = 1  # the series is read, the pulse is not
+    with pytest.raises(redis.ConnectionError):
+        read(shown)
+    store.fails_after = None
+    assert read(shown)["events"] == [3]
 
 
 def test_deltas_make_the_snapshot_of_later():
