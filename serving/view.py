@@ -48,11 +48,11 @@ class View:
             old_rows[: DAY_MINUTES - shift] = self._rows[shift:]
             old_status[: DAY_MINUTES - shift] = self._status[shift:]
         changed = np.flatnonzero((rows != old_rows).any(axis=1) | (status != old_status))
-        live, beat = self._live(rows, now), self._store.last_beat()
+        live, job = self._live(rows, now), self._store.job()
         # Nothing is kept before all is read: what a failed read had kept would be in no delta.
         self._start, self._rows, self._status = start, rows, status
         self._seq += 1
-        self._now, self._as_of, self._beat = live, now, beat
+        self._now, self._as_of, self._job = live, now, job
         return self._encode("delta", changed)
 
     @property
@@ -87,6 +87,7 @@ class View:
 
     def _encode(self, kind: str, which: NDArray[np.intp]) -> bytes:
         rows = self._rows[which]
+        beat, lost = self._job
         message: dict[str, Any] = {
             "type": kind,
             "seq": self._seq,
@@ -94,7 +95,7 @@ class View:
             "currency": self._project.currency,
             "filter": dict(self._filters),
             "as_of": self._as_of,
-            "job": {"alive": self._beat is not None, "last_beat": self._beat},
+            "job": {"alive": beat is not None, "last_beat": beat, "log_lost_since": lost},
             "time": (self._start + which * MINUTE).tolist(),
             "events": events_of(rows).tolist(),
             "revenue": [m / 1_000_000 for m in rows[:, _COLUMN["revenue_micros"]].tolist()],

@@ -164,12 +164,10 @@ function paint() {
 }
 
 function paintJob() {
-  const { job } = state;
-  const silent = job !== null && job !== undefined && job.alive === false;
-  by("job").hidden = !silent;
-  if (!silent) return;
-  const since = job.last_beat === null ? "" : ` since ${clock(job.last_beat)}`;
-  setText(by("job"), `pipeline silent${since}`);
+  const { alive, last_beat: beat, log_lost_since: lost } = state.job;
+  by("job").hidden = alive && lost === null;
+  if (!alive) setText(by("job"), beat === null ? "pipeline silent" : `pipeline silent since ${clock(beat)}`);
+  else if (lost !== null) setText(by("job"), `no answer from the event log since ${clock(lost)}`);
 }
 
 function paintEmpty() {

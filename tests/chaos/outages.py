@@ -40,7 +40,7 @@ class Seen:
     answers: Counter[str] = field(default_factory=Counter)  # "recent 200", "recent lacks hot", …
     messages: Counter[str] = field(default_factory=Counter)  # of the socket: its kinds
     silence: float = 0.0  # seconds, the longest between two messages
-    alive: Counter[bool] = field(default_factory=Counter)  # of the job, as the dashboard is told
+    job: Counter[str] = field(default_factory=Counter)  # as the dashboard is told
     memory: dict[str, tuple[int, int]] = field(default_factory=dict)  # MB at the blow, and most
 
     def told(self) -> str:
@@ -48,9 +48,10 @@ class Seen:
         answers = ", ".join(f"{name} {count}" for name, count in sorted(self.answers.items()))
         messages = ", ".join(f"{name} {count}" for name, count in sorted(self.messages.items()))
         memory = ", ".join(f"{name} {a}→{b}" for name, (a, b) in sorted(self.memory.items()))
+        job = ", ".join(f"{name} {count}" for name, count in sorted(self.job.items()))
         return (
-            f"answers: {answers}; socket: {messages}, longest silence {self.silence:.0f} s,"
-            f" job said alive {self.alive[True]}, silent {self.alive[False]}; MB: {memory}"
+            f"answers: {answers}; socket: {messages}, longest silence {self.silence:.0f} s;"
+            f" job: {job}; MB: {memory}"
         )
 
 
@@ -72,7 +73,7 @@ def clickhouse(stack: Stack, _: random.Random) -> str:
     _wanted(seen.answers["recent whole"] > 0, f"recent minutes need no history: {seen}")
     _wanted(seen.answers["recent lacks hot"] == 0, f"the hot store was there: {seen}")
     _wanted(seen.silence < SILENCE, f"the socket was silent: {seen}")
-    _wanted(seen.alive[False] == 0, f"the job was there: {seen}")
+    _wanted(set(seen.job) == {"alive"}, f"the job was there: {seen}")
     return _done(stack.clickhouse, stack, seen)
 
 
@@ -83,6 +84,7 @@ def broker(stack: Stack, _: random.Random) -> str:
     _wanted(seen.answers["recent whole"] > 0, f"the stores were there: {seen}")
     _wanted(seen.silence < SILENCE, f"the socket was silent: {seen}")
     _wanted(seen.answers["collector 503"] > 0, f"the collector was not unready: {seen}")
+    _wanted(seen.job["without its log"] > 0, f"the lost log was not said: {seen}")
     return _done(stack.kafka, stack, seen)
 
 
@@ -163,7 +165,9 @@ def _listen(stack: Stack, seen: Seen, over: threading.Event) -> None:
         heard = time.monotonic()
         seen.messages[message.get("code", message["type"])] += 1
         if "job" in message:
-            seen.alive[message["job"]["alive"]] += 1
+            job = message["job"]
+            lost = "alive" if job["log_lost_since"] is None else "without its log"
+            seen.job[lost if job["alive"] else "silent"] += 1
     socket.close()
 
 

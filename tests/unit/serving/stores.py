@@ -23,6 +23,7 @@ class MemoryStore:
         self.states: dict[int, int] = {}
         self.active: dict[tuple[Grouping, Values], int] = {}
         self.beats: int | None = None
+        self.lost: int | None = None
         self.away = False
         self.fails_after: int | None = None  # reads
         self.reads = 0
@@ -75,8 +76,8 @@ class MemoryStore:
     def active_users(self, project: str, grouping: Grouping, values: Values, now: float) -> Unique:
         return Unique(self.active.get((grouping, values), 0), 0.5)
 
-    def last_beat(self) -> int | None:
-        return self.beats
+    def job(self) -> tuple[int | None, int | None]:
+        return self.beats, self.lost
 
 
 class MemoryReader:

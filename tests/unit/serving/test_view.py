@@ -94,7 +94,7 @@ def test_now():
         "revenue_per_hour": 60.0,
         "error_rate": 0.1,
     }
-    assert message["job"] == {"alive": True, "last_beat": 99}
+    assert message["job"] == {"alive": True, "last_beat": 99, "log_lost_since": None}
     store.active.clear()
     store.beats = None
     later = read(view(store), NOW + 3_000)
