@@ -15,7 +15,7 @@ ten-second windows nobody reads more than the last minutes, so their `day` is te
 `sl:announce:{p}`                              pub/sub channel: what changed
 `sl:job:heartbeat`                             unix seconds: when the job was last alive; expires
 `sl:job:seen`                                  the same, kept: where a new job has to go on from
-`sl:job:lost`                                  unix seconds: since when Kafka does not answer; expires
+`sl:job:lost`                                  unix seconds: since when the log is silent; expires
 `sl:job:writes:<process>`                      how many writes of a process are in; expires
 `sl:since`                                     unix seconds: all minutes from here on are in here
 =============================================  ====================================================
