@@ -26,6 +26,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from deploy.identity import group_members, resident
+
 TYPES = ("page_view", "click", "purchase", "error")
 AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/131.0.0.0 Safari/537.36"
 
@@ -146,18 +148,9 @@ def _body(rng: random.Random, count: int) -> bytes:
 
 
 def _memory(run_dir: Path) -> dict[str, int]:
-    """Resident MB of each child of `make run`, with all processes of its session."""
+    """Resident MB of each child of `make run`, with all processes of its group."""
     children = json.loads((run_dir / "local.json").read_text())["children"]
-    by_session: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended meanwhile
-            continue
-        session, pages = int(fields[3]), int(fields[21])
-        by_session[session] = by_session.get(session, 0) + pages
-    page = os.sysconf("SC_PAGE_SIZE")
-    return {c["name"]: by_session.get(c["pid"], 0) * page // 1_000_000 for c in children}
+    return {c["name"]: resident(group_members(c["pid"])) // 1_000_000 for c in children}
 
 
 def _counted(service: str) -> int:

@@ -63,6 +63,12 @@ def group_members(pgid: int) -> list[int]:
     return members
 
 
+def resident(pids: Iterable[int]) -> int:
+    """Bytes of memory that these processes hold now; one that has ended holds none."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    return sum(int(fields[21]) * page for pid in pids if (fields := _stat(pid)) is not None)
+
+
 def has_mark(pid: int, run_id: str) -> bool:
     """Whether `pid` was started, however indirectly, by the run `run_id`."""
     try:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 from confluent_kafka import (
+    OFFSET_END,
     TIMESTAMP_LOG_APPEND_TIME,
     Consumer,
     KafkaError,
@@ -25,6 +26,8 @@ from transforms.duplicates import Duplicates
 
 _log = logging.getLogger(__name__)
 _TIMEOUT: Final = 10.0
+_CONFIRM_EVERY: Final = 1.0  # seconds between two questions where the log ends
+_CONFIRM_TIMEOUT: Final = 1.0
 
 
 class BrokerError(RuntimeError):
@@ -57,9 +60,11 @@ class LogReader:
         self._consumer = Consumer(_config(settings, eof=True))
         self.partitions = tuple(partitions)
         self.position: Offsets = {}
+        self.lost_since: float | None = None  # unix seconds: the broker does not answer
         self._watermark: dict[int, int] = {}  # ms
         self._last_message: dict[int, float] = {}
-        self._at_end: set[int] = set()
+        self._ended: Offsets = {}  # where the client found the end, by partition
+        self._asked = float("-inf")
         self._duplicates: dict[int, Duplicates] = {}
 
     def seek(self, offsets: Offsets, watermark_ms: int | None) -> None:
@@ -70,7 +75,7 @@ class LogReader:
         self._consumer.assign(
             [TopicPartition(self._settings.topic, p, offset) for p, offset in offsets.items()]
         )
-        self._at_end.clear()
+        self._ended.clear()
         self._duplicates.clear()
         now = self._clock()
         self._last_message = dict.fromkeys(self.partitions, now)
@@ -110,13 +115,47 @@ class LogReader:
 
     def watermark(self) -> int | None:
         """The watermark over all partitions in ms: the least; idle ones follow the clock."""
-        now = self._clock()
-        for p in self._at_end:
-            if now - self._last_message[p] >= self._settings.idle_seconds:
-                self.saw(p, int(now * 1000))
+        self._follow_clock()
         if len(self._watermark) < len(self.partitions):
             return None
         return min(self._watermark.values())
+
+    def _follow_clock(self) -> None:
+        """Idle partitions follow the clock, as far as the broker says that they end where we are.
+
+        Silence alone says nothing: the broker may be away, and have acknowledged what we have yet
+        to read. What it acknowledges after this question has a later time than the mark set here.
+        """
+        now = self._clock()
+        idle = self._settings.idle_seconds
+        quiet = [p for p in self.partitions if now - self._last_message[p] >= idle]
+        if quiet and now - self._asked < _CONFIRM_EVERY:
+            return
+        try:
+            ends = self._ends(quiet) if quiet else {}
+        except KafkaException as error:
+            if self.lost_since is None:
+                _log.warning("kafka does not answer; the watermark waits: %s", error.args[0].str())
+                self.lost_since = now
+            return
+        finally:
+            self._asked = self._clock()
+        if self.lost_since is not None:
+            _log.warning("kafka answers again after %.0f s", now - self.lost_since)
+            self.lost_since = None
+        for p, end in ends.items():
+            if end <= max(self.position[p], self._ended.get(p, 0)):
+                self.saw(p, int(now * 1000))
+
+    def _ends(self, partitions: Iterable[int]) -> Offsets:
+        """Where the log ends now, by partition. Raises KafkaException."""
+        topic = self._settings.topic
+        asked = [TopicPartition(topic, p, OFFSET_END) for p in partitions]
+        answers = self._consumer.offsets_for_times(asked, timeout=_CONFIRM_TIMEOUT)
+        for answer in answers:
+            if answer.error is not None:
+                raise KafkaException(answer.error)
+        return {answer.partition: answer.offset for answer in answers}
 
     def behind(self) -> dict[int, int]:
         """Messages from the position to the end, by partition, as of the last fetch."""
@@ -145,14 +184,11 @@ class LogReader:
                 return
             self.position[partition] = message.offset + 1
             self._last_message[partition] = self._clock()
-            self._at_end.discard(partition)
             messages.append(message)
         elif error.code() == KafkaError._PARTITION_EOF:
-            self._at_end.add(partition)
+            self._ended[partition] = record.offset()  # past the marks of transactions, too
         elif error.retriable() or error.code() in _PASSING:
-            # librdkafka reconnects by itself; the end of the log is unknown meanwhile, so an
-            # outage of the broker does not move the watermark.
-            self._at_end.clear()
+            # librdkafka reconnects by itself.
             _log.warning("kafka: %s", error.str())
         else:
             raise BrokerError(error.str())
@@ -251,7 +287,8 @@ def _config(settings: LogSettings, *, eof: bool = False) -> dict[str, Any]:
         "fetch.wait.max.ms": 100,
         "fetch.message.max.bytes": limits.MAX_MESSAGE_BYTES,
         "queued.max.messages.kbytes": 65_536,
-        "log_level": 3,
+        "reconnect.backoff.max.ms": 2_000,
+        "log_level": 2,  # that a broker is away is said by us, once
     }
 
 

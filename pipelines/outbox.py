@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 import apache_beam as beam
@@ -135,15 +136,19 @@ class Outbox(beam.DoFn):
         state: Any = beam.DoFn.StateParam(STATE),
         flush: Any = beam.DoFn.TimerParam(FLUSH),
     ) -> Iterator[None]:
-        """Write all that wait; a store that is away is tried again in a while."""
-        held = latest(pane_codec.decode(data) for data in panes.read())
+        """Write all that wait; a store that is away is tried again in a while.
+
+        Some at a time, so that after hours without the store not all of it is decoded at once, and
+        nothing but the first of them while it is still away.
+        """
         waiting, _ = _read(state)
-        if held and self._store is not None:
+        if self._store is not None:
             try:
-                for first in range(0, len(held), WRITE_AT_ONCE):
-                    self._written.inc(write(self._store, held[first : first + WRITE_AT_ONCE]))
+                for some in _some(panes.read()):
+                    held = latest(map(pane_codec.decode, some))
+                    self._written.inc(write(self._store, held))
             except StoreUnavailable as error:
-                _log.warning("cold store: %s; %d panes wait", error, len(held))
+                _log.warning("cold store: %s; %s bytes wait", error, f"{waiting:,}")
                 self._retries.inc()
                 metrics.JOB_OUTBOX.set(waiting, int(shard))
                 due = time.time() + RETRY_SECONDS
@@ -232,6 +237,12 @@ class ToCold(beam.PTransform):
             | "Global" >> beam.WindowInto(window.GlobalWindows())
             | "Outbox" >> beam.ParDo(Outbox(self._url, self._connect, self._shown))
         )
+
+
+def _some(data: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """WRITE_AT_ONCE at a time."""
+    rest = iter(data)
+    return iter(lambda: list(islice(rest, WRITE_AT_ONCE)), [])
 
 
 def _read(state: Any) -> tuple[int, float]:

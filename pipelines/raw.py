@@ -1,14 +1,16 @@
 """Raw events to the cold store: a second, independent reader of the same log.
 
 It has its own offsets, so the numbers never wait for it. The log itself is its buffer: a poll that
-could not be stored is not claimed, and is read again when the store is back. Rows are told apart by
-where they stand in the log, so reading a stretch twice stores it once.
+could not be stored is not claimed, is kept for the next try, and is read again if that happens
+elsewhere. Rows are told apart by where they stand in the log, so reading a stretch twice stores it
+once.
 """
 
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 import apache_beam as beam
 import numpy as np
@@ -19,6 +21,7 @@ from apache_beam.utils.timestamp import Duration
 
 from pipelines import sources, watch
 from pipelines.log_reader import LogReader, partitions_of
+from pipelines.offsets import Offsets
 from stores.cold import open_events
 from stores.contract import EventStore, RawBatch, StoreUnavailable
 from telemetry import metrics
@@ -30,6 +33,19 @@ RETRY_SECONDS: Final = 5
 OLDEST_MS: Final = 31 * 86_400_000
 
 _log = logging.getLogger(__name__)
+
+
+class Poll(NamedTuple):
+    """What one poll gave: from where, to where, how many messages, and what is to be stored."""
+
+    start: Offsets
+    end: Offsets
+    messages: int
+    batches: list[RawBatch]
+
+
+# Reading it again would also mean to read anew what came before it, for its duplicates.
+_unstored: Final[WeakKeyDictionary[LogReader, Poll]] = WeakKeyDictionary()
 
 
 class StoreEvents(sources.ReadKafka):
@@ -71,15 +87,19 @@ class StoreEvents(sources.ReadKafka):
         settings = self._settings
         offsets, _ = tracker.current_restriction()
         with sources.reading(settings.log, element) as reader:
-            reader.seek(offsets, None)
-            messages = reader.poll(settings.poll_seconds)
-            batches = self._batches(reader, messages)
-            if not self._write(batches):
+            poll = _unstored.pop(reader, None)
+            if poll is None or (poll.start, poll.end) != (offsets, reader.position):
+                reader.seek(offsets, None)
+                messages = reader.poll(settings.poll_seconds)
+                batches = self._batches(reader, messages)
+                poll = Poll(offsets, dict(reader.position), len(messages), batches)
+            if not self._write(poll.batches):
+                _unstored[reader] = poll
                 tracker.defer_remainder(Duration(RETRY_SECONDS))
-            elif tracker.try_claim(dict(reader.position)):
-                self._tally.messages(len(messages))
+            elif tracker.try_claim(poll.end):
+                self._tally.messages(poll.messages)
                 watch.note(reader, "raw")
-                self._stored.inc(sum(batch.rows.num_rows for batch in batches))
+                self._stored.inc(sum(batch.rows.num_rows for batch in poll.batches))
                 tracker.defer_remainder(Duration(0))
         yield from ()
 

@@ -112,11 +112,13 @@ class Heartbeat(beam.DoFn):
         """Beat. A store that is away is `WriteHot`'s concern, and shows as a missing beat."""
         now = time.time()
         since = None if element.since_ms is None else element.since_ms // 1000 + CLOCK_AHEAD
-        if self._store is None or (since is None and now - self._last < 1.0):
+        lost = None if element.lost_since is None else int(element.lost_since)
+        news = since is not None or lost is not None
+        if self._store is None or (not news and now - self._last < 1.0):
             return
         self._last = now
         try:
-            self._store.beat(now, since)
+            self._store.beat(now, since, lost)
             rewrites(self._url).check(self._store)  # also when there is nothing to write
         except _AWAY as error:
             _log.warning("heartbeat: %s", error)

@@ -58,13 +58,15 @@ class Progress:
     """A reader's word that it is alive, once a bundle.
 
     `since_ms`: broker time from which on everything is read, said by a reader whose watermark is
-    not yet known because it started without restored state.
+    not yet known because it started without restored state. `lost_since`: unix seconds since when
+    the broker does not answer.
     """
 
     partitions: tuple[int, ...]
     watermark_ms: int | None
     messages: int
     since_ms: int | None = None
+    lost_since: float | None = None
 
 
 def cubes_of(rows: pa.Table, project: str, cap: int) -> Iterator[Any]:
@@ -240,7 +242,9 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
                 if mark is not None and (known is None or mark * 1000 > known.micros):
                     watermark.set_watermark(Timestamp(micros=mark * 1000))
                 since = settings.start_ms if known is None else None
-                progress = Progress(reader.partitions, mark, len(messages), since)
+                progress = Progress(
+                    reader.partitions, mark, len(messages), since, reader.lost_since
+                )
                 yield beam.pvalue.TaggedOutput(PROGRESS, progress)
                 tracker.defer_remainder(Duration(0))
 

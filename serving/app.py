@@ -161,7 +161,7 @@ def create_app(
     def get_ledger() -> flask.Response:
         project, now = asking(), time.time()
         span = ledger.parse(flask.request.args.to_dict(flat=False), now)
-        answer = partial(ledger.answer, book, stores.hot, events, project, span, now)
+        answer = partial(ledger.answer, book, stores.hot, stores.cold, events, project, span, now)
         body = replies.get((project.name, span), lambda: msgspec.json.encode(answer()))
         return flask.Response(body, mimetype="application/json")
 

@@ -48,7 +48,8 @@ class Audit:
                 pages = self._book.balances(project, start, end)
                 unexplained += sum(abs(page.unexplained) for page in pages)
                 waiting += sum(page.in_flight for page in pages)
-                found = ledger.paths(self._hot, self._events, project, start, end, now)
+                seen = ledger.look(self._hot, self._events, project, start, end, now)
+                found = ledger.paths(self._hot, project, seen)
                 differences += len(found["differences"])
                 compared += found["compared"]
         except StoreUnavailable as error:

@@ -6,7 +6,8 @@ events keep what windows leave out as too late.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from stores.contract import (
     TooMuch,
 )
 from stores.ledger import OUTCOMES, Balance
-from stores.pane import MEASURES, MINUTE
+from stores.pane import DIMENSIONS, MEASURES, MINUTE
 
 PARAMETERS: Final = ("start", "end")
 MAX_RANGE: Final = 25 * HOUR
@@ -71,6 +72,7 @@ def parse(arguments: Mapping[str, list[str]], now: float) -> tuple[int, int]:
 def answer(
     book: Balances,
     hot: Reader,
+    cold: Reader | None,
     events: MinuteCounter | None,
     project: Project,
     span: tuple[int, int],
@@ -79,6 +81,7 @@ def answer(
     """The reply. Raises StoreUnavailable when the hot store is away."""
     start, end = span
     pages = book.balances(project.name, start, end)
+    seen = look(hot, events, project.name, start, end, now)
     rejected = sorted({reason for page in pages for reason in page.rejected})
     columns: dict[str, Any] = {
         "received": [page.received for page in pages],
@@ -103,36 +106,58 @@ def answer(
             else sum(values)
             for name, values in columns.items()
         },
-        "paths": paths(hot, events, project.name, start, end, now),
+        "paths": paths(hot, project.name, seen),
+        "stored": stored(hot, cold, project.name, seen),
     }
 
 
-def paths(
+class Look(NamedTuple):
+    """Both counts of the same minutes."""
+
+    cuts: tuple[int, ...]  # edges of minutes; fewer than two: there is nothing to look at
+    windows: Ints  # `MEASURES` per minute
+    raw: Ints | None
+    unavailable: str | None  # why there are no raw ones
+
+
+def look(
     hot: Reader,
     events: MinuteCounter | None,
     project: str,
     start: int,
     end: int,
     now: float,
-) -> dict[str, Any]:
-    """How many minutes were compared, and each number on which windows and raw events differ."""
+) -> Look:
+    """Windows and raw events of what both surely have. StoreUnavailable when the first is away."""
     low = max(start, int(now - COMPARED) // MINUTE * MINUTE)
     high = min(end, int(now - SEALED) // MINUTE * MINUTE)
-    nothing: dict[str, Any] = {"compared": 0, "differences": [], "unavailable": None}
-    if events is None:
-        return nothing | {"unavailable": "no raw events are kept"}
     if low >= high:
-        return nothing
+        empty = np.zeros((0, len(MEASURES)), np.int64)
+        return Look((), empty, empty, None)
     cuts = tuple(range(low, high + MINUTE, MINUTE))
+    windows = _by_minute(hot, project, cuts)
+    if events is None:
+        return Look(cuts, windows, None, "no raw events are kept")
     try:
-        raw = events.minute_counts(project, low, high)
+        return Look(cuts, windows, events.minute_counts(project, low, high), None)
     except (StoreUnavailable, TooMuch):
-        return nothing | {"unavailable": "the store of raw events does not answer"}
-    found = hot.counts(Slice(project, (), cuts))
-    windows = found.measures[0] if found.series else np.zeros_like(raw)
-    closed = np.isin(hot.completeness(project, cuts), [HAS_FINAL, HAS_REVISED]) | ~windows.any(
-        axis=1
-    )
+        return Look(cuts, windows, None, "the store of raw events does not answer")
+
+
+def _by_minute(store: Reader, project: str, cuts: tuple[int, ...], *by: str) -> Ints:
+    """`MEASURES` per minute: of the total, or of all series that are stored of a grouping set."""
+    found = store.counts(Slice(project, by, cuts, by=by))
+    total: Ints = found.measures.sum(axis=0)
+    return total
+
+
+def paths(hot: Reader, project: str, seen: Look) -> dict[str, Any]:
+    """How many minutes were compared, and each number on which windows and raw events differ."""
+    cuts, windows, raw, unavailable = seen
+    if raw is None or not cuts:
+        return {"compared": 0, "differences": [], "unavailable": unavailable}
+    closed = np.isin(hot.completeness(project, cuts), [HAS_FINAL, HAS_REVISED])
+    closed |= ~windows.any(axis=1)
     differ = np.argwhere((raw != windows) & closed[:, None]).tolist()
     return {
         "compared": int(closed.sum()),
@@ -147,3 +172,28 @@ def paths(
         ],
         "unavailable": None,
     }
+
+
+def stored(hot: Reader, cold: Reader | None, project: str, seen: Look) -> dict[str, Any]:
+    """What each store holds of the minutes looked at, by when the events happened, bots included.
+
+    `other`: of these, how many are in no series of a grouping set, since the day had too many.
+    """
+    cuts, windows, raw, _ = seen
+    rows = windows[:, 0]
+    found: dict[str, Any] = {
+        "time": list(cuts[:-1]),
+        "hot": rows.tolist(),
+        "raw_events": None if raw is None else raw[:, 0].tolist(),
+        "history": None,
+        "other": {},
+    }
+    if not cuts:
+        return found
+    for by in (*((dimension,) for dimension in DIMENSIONS), DIMENSIONS):
+        series = _by_minute(hot, project, cuts, *by)[:, 0]
+        found["other"][",".join(by)] = np.maximum(0, rows - series).tolist()
+    if cold is not None:
+        with suppress(StoreUnavailable, TooMuch):  # said by null, and by /readyz
+            found["history"] = _by_minute(cold, project, cuts)[:, 0].tolist()
+    return found

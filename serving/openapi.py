@@ -21,6 +21,7 @@ _WHEN: Final = {
     ],
 }
 _TIMES: Final = {"type": "array", "items": {"type": "integer"}}
+_TIMES_OR_NULL: Final = {"type": ["array", "null"], "items": {"type": "integer"}}
 
 _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "start": {"schema": {**_WHEN, "default": "-24h"}, "description": _TIME},
@@ -136,6 +137,16 @@ def document() -> dict[str, Any]:
                         "rejected": {"type": "object", "additionalProperties": _TIMES},
                         **dict.fromkeys(ledger.COLUMNS, _TIMES),
                         "total": {"type": "object"},
+                        "stored": _object(
+                            {
+                                "time": {**_TIMES, "description": "Minutes of events."},
+                                "hot": _TIMES,
+                                "history": _TIMES_OR_NULL,
+                                "raw_events": _TIMES_OR_NULL,
+                                "other": {"type": "object", "additionalProperties": _TIMES},
+                            },
+                            strict=True,
+                        ),
                         "paths": _object(
                             {
                                 "compared": {"type": "integer"},

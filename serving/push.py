@@ -10,6 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final
 
 import gevent
@@ -90,7 +91,6 @@ class Feed:
         self._view = view
         self._refresh = refresh
         self._subscribers: set[Subscriber] = set()
-        self._away = False  # the store, and the sockets were told
         self.wake = Event()
 
     def add(self, subscriber: Subscriber) -> None:
@@ -129,7 +129,6 @@ class Feed:
                 metrics.SERVICE_STORE_FAILURES.inc("hot")
                 self._tell_away()
             else:
-                self._away = False
                 read = time.monotonic()
                 metrics.SERVICE_REFRESH.observe(read - started)
                 self._hand_out(delta)
@@ -139,13 +138,7 @@ class Feed:
             gevent.sleep(max(0.0, self._refresh / 4 - (time.monotonic() - started)))
 
     def _hand_out(self, delta: bytes) -> None:
-        made: list[bytes] = []
-
-        def snapshot() -> bytes:
-            if not made:
-                made.append(text_frame(self._view.snapshot()))
-            return made[0]
-
+        snapshot = cache(lambda: text_frame(self._view.snapshot()))
         frame = text_frame(delta)
         for subscriber in list(self._subscribers):
             message = snapshot() if subscriber.fresh else frame
@@ -153,11 +146,16 @@ class Feed:
             subscriber.put(message, snapshot)
 
     def _tell_away(self) -> None:
-        if self._away:
-            return
-        self._away = True
+        """At every read that fails, so nobody takes silence for news.
+
+        A new socket gets the last numbers first, with the time that they are of.
+        """
+        snapshot = cache(lambda: text_frame(self._view.snapshot()))
         frame = text_frame(error_message("store_unavailable"))
         for subscriber in list(self._subscribers):
+            if subscriber.fresh and self._view.known:
+                subscriber.fresh = False
+                subscriber.put(snapshot(), snapshot)
             subscriber.put(frame, lambda: frame)
 
 

@@ -48,19 +48,24 @@ class View:
             old_rows[: DAY_MINUTES - shift] = self._rows[shift:]
             old_status[: DAY_MINUTES - shift] = self._status[shift:]
         changed = np.flatnonzero((rows != old_rows).any(axis=1) | (status != old_status))
+        live, job = self._live(rows, now), self._store.job()
+        # Nothing is kept before all is read: what a failed read had kept would be in no delta.
         self._start, self._rows, self._status = start, rows, status
         self._seq += 1
-        self._now = self._live(now)
-        self._as_of = now
-        self._beat = self._store.last_beat()
+        self._now, self._as_of, self._job = live, now, job
         return self._encode("delta", changed)
+
+    @property
+    def known(self) -> bool:
+        """Whether the store has ever been read."""
+        return self._seq > 0
 
     def snapshot(self) -> bytes:
         """All minutes as of the last read."""
         return self._encode("snapshot", np.arange(len(self._rows)))
 
-    def _live(self, now: float) -> dict[str, float | None]:
-        store, name, rows = self._store, self._project.name, self._rows
+    def _live(self, rows: Ints, now: float) -> dict[str, float | None]:
+        store, name = self._store, self._project.name
         last = len(rows) - 1  # the minute in progress
         five, hour = rows[last - 4 : last + 1], rows[last - 59 : last + 1]
         events = int(events_of(five).sum())
@@ -82,6 +87,7 @@ class View:
 
     def _encode(self, kind: str, which: NDArray[np.intp]) -> bytes:
         rows = self._rows[which]
+        beat, lost = self._job
         message: dict[str, Any] = {
             "type": kind,
             "seq": self._seq,
@@ -89,7 +95,7 @@ class View:
             "currency": self._project.currency,
             "filter": dict(self._filters),
             "as_of": self._as_of,
-            "job": {"alive": self._beat is not None, "last_beat": self._beat},
+            "job": {"alive": beat is not None, "last_beat": beat, "log_lost_since": lost},
             "time": (self._start + which * MINUTE).tolist(),
             "events": events_of(rows).tolist(),
             "revenue": [m / 1_000_000 for m in rows[:, _COLUMN["revenue_micros"]].tolist()],

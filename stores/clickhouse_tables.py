@@ -15,6 +15,7 @@ IDLE: Final = 3_600  # seconds without an insert after which a partition is merg
 MARGIN: Final = 120  # seconds; an insert is visible this soon after its written_at was taken
 ROLLUP_VIEWS: Final = ("rollup_1h_view", "rollup_1d_view")
 MARKS_VIEW: Final = "refresh_marks_view"
+WRITTEN: Final = ("rollup_1m", "uniques_1m", "uniques_1h", "uniques_1d", "events")  # by inserts
 _KEY: Final = f"project, grouping, {', '.join(DIMENSIONS)}"
 # A row is in one partition only (the time is in the key), so FINAL need not look across them.
 _FINAL: Final = "do_not_merge_across_partitions_select_final = 1"
@@ -218,8 +219,12 @@ def settings(database: str, options: Options) -> list[str]:
         f"MODIFY SETTING min_age_to_force_merge_seconds = {IDLE},"
         " min_age_to_force_merge_on_partition_only = 1"
     )
+    # The pipeline forgets what was acknowledged, so it must outlive a power cut. Not for hours and
+    # days, which are computed again; nor after merges, whose sources stay for eight minutes.
+    sync = "MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1"
     return [
         *(f"ALTER TABLE {database}.{view} {refresh}" for view in views),
+        *(f"ALTER TABLE {database}.{table} {sync}" for table in WRITTEN),
         *(f"ALTER TABLE {database}.rollup_{unit} {merge}" for unit in ("1m", "1h", "1d")),
         *(
             f"ALTER TABLE {database}.{table} MODIFY TTL {column} + INTERVAL {days} DAY"

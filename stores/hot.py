@@ -30,6 +30,7 @@ Ints = NDArray[np.int64]
 KEEP: Final = 26 * HOUR  # after the end of the day that a key belongs to
 KEEP_SHORT: Final = 600  # after the end of the ten minutes that pulses are kept in
 KEEP_ACTIVE: Final = 300  # after the window's end
+KEEP_LOST: Final = 15  # after a reader's last word that it gets no answer
 SERIES_PER_CALL: Final = 500  # bounds how long one script runs
 MAX_SERIES_PER_DAY: Final = 2_000  # per project, width and grouping set; the rest is `other`
 # Of those, how many have sketches: 12 KB each, a dimension's 26 hours and 10 windows.
@@ -177,8 +178,8 @@ class HotStore:
         """`MEASURES` of each ten seconds; for the total and single dimensions."""
         return self.series(project, grouping, values, start, end, PULSE)
 
-    def beat(self, now: float, since: int | None = None) -> None:
-        """The job is alive, and has read on.
+    def beat(self, now: float, since: int | None = None, lost: int | None = None) -> None:
+        """The job is alive, and has read on, or has been without an answer of its log since `lost`.
 
         `since` (seconds): it started without restored state, and reads all that happened from then
         on. Without it a store that has lost its memory holds whole minutes from a minute after now.
@@ -187,6 +188,8 @@ class HotStore:
         pipe.set(layout.HEARTBEAT, int(now), ex=60)
         pipe.set(layout.SEEN, int(now))
         start = int(now) + MINUTE if since is None else since
+        if lost is not None:
+            pipe.set(layout.LOST, lost, ex=KEEP_LOST)
         pipe.set(layout.SINCE, -(-start // MINUTE) * MINUTE, nx=True)
         pipe.execute()
 
@@ -204,6 +207,11 @@ class HotStore:
         """When the job was last alive, unix seconds; None after a minute of silence."""
         value = self._redis.get(layout.HEARTBEAT)
         return None if value is None else int(value)
+
+    def job(self) -> tuple[int | None, int | None]:
+        """`last_beat`, and since when a reader is without an answer of the log; None: none is."""
+        beat, lost = self._redis.mget(layout.HEARTBEAT, layout.LOST)
+        return None if beat is None else int(beat), None if lost is None else int(lost)
 
     def _named(self, key: Callable[[int], str], start: int, end: int) -> list[Values]:
         """The series that stand in the sets of the days from `start` to `end`, sorted."""

@@ -15,6 +15,7 @@ ten-second windows nobody reads more than the last minutes, so their `day` is te
 `sl:announce:{p}`                              pub/sub channel: what changed
 `sl:job:heartbeat`                             unix seconds: when the job was last alive; expires
 `sl:job:seen`                                  the same, kept: where a new job has to go on from
+`sl:job:lost`                                  unix seconds: since when the log is silent; expires
 `sl:job:writes:<process>`                      how many writes of a process are in; expires
 `sl:since`                                     unix seconds: all minutes from here on are in here
 =============================================  ====================================================
@@ -33,6 +34,7 @@ from stores.pane import MEASURES, PULSE, Grouping
 SHORT_PAGE: Final = 600
 HEARTBEAT: Final = "sl:job:heartbeat"
 SEEN: Final = "sl:job:seen"
+LOST: Final = "sl:job:lost"
 SINCE: Final = "sl:since"
 
 # rows first: the version that the script compares.

@@ -14,7 +14,7 @@ const LEDGER_EVERY = 10_000;
 const TABLE_MINUTES = 60;
 const SPANS = [1, 6, 24]; // hours
 const SAID = { // without the seconds: they are not for reading aloud
-  connecting: "connecting", live: "live", stale: "no news from the server",
+  connecting: "connecting", live: "live", stale: "no fresh numbers",
   reconnecting: "connection lost", offline: "offline", denied: "not allowed",
 };
 
@@ -164,12 +164,10 @@ function paint() {
 }
 
 function paintJob() {
-  const { job } = state;
-  const silent = job !== null && job !== undefined && job.alive === false;
-  by("job").hidden = !silent;
-  if (!silent) return;
-  const since = job.last_beat === null ? "" : ` since ${clock(job.last_beat)}`;
-  setText(by("job"), `pipeline silent${since}`);
+  const { alive, last_beat: beat, log_lost_since: lost } = state.job;
+  by("job").hidden = alive && lost === null;
+  if (!alive) setText(by("job"), beat === null ? "pipeline silent" : `pipeline silent since ${clock(beat)}`);
+  else if (lost !== null) setText(by("job"), `no answer from the event log since ${clock(lost)}`);
 }
 
 function paintEmpty() {

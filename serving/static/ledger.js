@@ -17,7 +17,7 @@ export class Ledger {
   async refresh() {
     const reply = await this.fetchReply();
     if (reply === null) return;
-    const { total, paths } = reply;
+    const { total, paths, stored } = reply;
     const wrong = paths.differences.length + total.unexplained;
     this.line.parentElement.classList.toggle("wrong", wrong > 0);
     setText(this.line, sentence(total, paths, wrong));
@@ -28,6 +28,9 @@ export class Ledger {
       ...Object.entries(OUTCOMES).map(([name, title]) => [title, total[name]]),
       ["In flight", total.in_flight],
       ["Decoded, acceptance not on record", total.unreported],
+      ...Object.entries(stored.other)
+        .map(([dimensions, counts]) => [`In no series by ${dimensions.replaceAll(",", ", ")} (too many)`, sum(counts)])
+        .filter(([, count]) => count > 0),
       ...paths.differences.map((each) => [
         `${clock(each.minute)} ${each.measure}: windows ${integer(each.windows)}, raw events`, each.raw_events,
       ]),
@@ -37,7 +40,7 @@ export class Ledger {
 }
 
 function sentence(total, paths, wrong) {
-  const rejected = Object.values(total.rejected).reduce((sum, count) => sum + count, 0);
+  const rejected = sum(Object.values(total.rejected));
   const parts = [
     `${integer(total.received)} received`, `${integer(total.accepted)} accepted`, `${integer(rejected)} rejected`,
     `${integer(total.in_flight)} in flight`,
@@ -45,6 +48,10 @@ function sentence(total, paths, wrong) {
   if (wrong > 0) parts.push(`${integer(wrong)} differences`);
   else if (paths.compared > 0) parts.push(`both counts agree on ${integer(paths.compared)} minutes`);
   return parts.join(" · ");
+}
+
+function sum(numbers) {
+  return numbers.reduce((all, each) => all + each, 0);
 }
 
 function row(title, count) {

@@ -1,9 +1,10 @@
 /**
  * The WebSocket client: one subscription, kept up through lost connections.
  *
- * Reports `{state, until?, since?}`, state being "connecting", "live", "stale" (connected, but
- * nothing heard for 15 s), "reconnecting" (`until`: when it is tried again), "offline" (the browser
- * says so) or "denied" (the key was refused; nothing is tried until `start` is called again).
+ * Reports `{state, until?, since?}`, state being "connecting", "live", "stale" (connected, but the
+ * store is away or nothing came for 15 s; `since` when the numbers are of), "reconnecting" (`until`:
+ * when it is tried again), "offline" (the browser says so) or "denied" (the key was refused; nothing
+ * is tried until `start` is called again).
  */
 
 const STALE_AFTER = 15_000; // ms without a message
@@ -23,6 +24,7 @@ export class Live {
     this.socket = null;
     this.failures = 0;
     this.heard = 0; // when the last message came, ms
+    this.asOf = null; // of the last numbers, ms of the server's clock
     this.opened = 0;
     this.timers = { retry: 0, watch: 0 };
     addEventListener("online", () => this.key !== null && this.socket === null && this.connect());
@@ -82,6 +84,10 @@ export class Live {
     }
     this.heard = Date.now();
     if (message.type === "error") {
+      if (message.code === "store_unavailable") {
+        this.onState({ state: "stale", since: this.asOf ?? this.opened });
+        return;
+      }
       if (String(message.code).startsWith("read_key_")) {
         this.stop();
         this.onState({ state: "denied" });
@@ -90,6 +96,7 @@ export class Live {
       return;
     }
     if (Date.now() - this.opened > SETTLED_AFTER) this.failures = 0;
+    this.asOf = message.as_of * 1_000;
     this.onState({ state: "live" });
     this.onMessage(message);
   }
@@ -97,7 +104,7 @@ export class Live {
   watch() {
     const silence = Date.now() - this.heard;
     if (silence > DEAD_AFTER) this.lost();
-    else if (silence > STALE_AFTER) this.onState({ state: "stale", since: this.heard });
+    else if (silence > STALE_AFTER) this.onState({ state: "stale", since: this.asOf ?? this.heard });
   }
 
   /** The connection is gone: try again after a jittered wait, or when the browser is online. */

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from deploy.flink_rest import FlinkError, retained_checkpoint
 from deploy.process import ManagedProcess
 from stores.pane import FINAL, MINUTE
+from tests.chaos import outages
 from tests.chaos.judge import PROJECT
 from tests.chaos.stack import LATENESS, Stack
 from tests.integration.waiting import wait_for
@@ -173,10 +174,18 @@ KINDS: Final[dict[str, Fault]] = {
 }
 
 
+# Minutes long, so only on demand.
+OUTAGES: Final[dict[str, Fault]] = {
+    "valkey-away": outages.valkey,
+    "clickhouse-away": outages.clickhouse,
+    "broker-away": outages.broker,
+}
+
+
 def strike(kind: str, stack: Stack, rng: random.Random) -> Blow:
     """One fault of a kind, and the repair."""
     began = time.monotonic()
-    done = KINDS[kind](stack, rng)
+    done = (KINDS | OUTAGES)[kind](stack, rng)
     return done if isinstance(done, Blow) else Blow(done, began)
 
 

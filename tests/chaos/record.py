@@ -27,6 +27,7 @@ class Record:
         self._refused = 0
         self._repeats = 0
         self._retries = 0
+        self._busy = 0
 
     def begins(self, batch: Batch) -> None:
         """Its first try is about to be sent: from now on its events may arrive."""
@@ -45,6 +46,11 @@ class Record:
         """A request is sent again for want of an answer."""
         with self._lock:
             self._retries += 1
+
+    def busy(self) -> None:
+        """A request was answered 503."""
+        with self._lock:
+            self._busy += 1
 
     def repeat(self) -> None:
         """A request is sent again though it was acknowledged."""
@@ -72,13 +78,14 @@ class Record:
             return Standing(dict(self._acknowledged), dict(self._unknown))
 
     def counts(self) -> dict[str, int]:
-        """In events; retries and repeats in requests."""
+        """In events; retries, repeats and busy (503) in requests."""
         with self._lock:
             return {
                 "acknowledged": len(self._acknowledged),
                 "unknown": len(self._unknown),
                 "refused": self._refused,
                 "retries": self._retries,
+                "busy": self._busy,
                 "repeats": self._repeats,
             }
 

@@ -14,7 +14,7 @@ from tests.chaos import judge
 from tests.chaos.batches import LATE_MINUTES, Countries
 from tests.chaos.faults import strike
 from tests.chaos.record import Record
-from tests.chaos.sender import traffic
+from tests.chaos.sender import SENDERS, traffic
 from tests.chaos.stack import Stack
 from tests.integration.waiting import wait_for
 
@@ -48,9 +48,10 @@ class Round:
 class Series:
     """Rounds on one stack. What differed once is not reported again."""
 
-    def __init__(self, stack: Stack, seed: int, say: Say) -> None:
+    def __init__(self, stack: Stack, seed: int, say: Say, senders: int = SENDERS) -> None:
         self.stack = stack
         self.seed = seed
+        self.senders = senders
         self.record = Record()
         self._say = say
         self._countries = Countries(stack.geo)
@@ -63,7 +64,8 @@ class Series:
         rng = random.Random(result.seed)
         began = time.monotonic()
         try:
-            with traffic(self.stack.ports, self.record, self._countries, result.seed):
+            ports, record = self.stack.ports, self.record
+            with traffic(ports, record, self._countries, result.seed, self.senders):
                 time.sleep(rng.uniform(*BASELINE))
                 blow = strike(fault, self.stack, rng)
                 result.done = blow.done

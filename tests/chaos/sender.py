@@ -90,6 +90,9 @@ class Client:
             connection.close()
             return False
         if status == 503:
+            self._record.busy()
+            if response.headers["Retry-After"] is None:
+                self._record.complain(f"collector {which + 1} said 503 without Retry-After")
             return False
         if status != 202:
             self._record.complain(f"collector {which + 1} said {status}: {text[:300]!r}")
@@ -106,7 +109,11 @@ class Client:
 
 @contextmanager
 def traffic(
-    ports: Sequence[int], record: Record, countries: Countries, seed: str
+    ports: Sequence[int],
+    record: Record,
+    countries: Countries,
+    seed: str,
+    senders: int = SENDERS,
 ) -> Iterator[list[threading.Thread]]:
     """Senders while the block runs; at its end all of them have an answer or have given up."""
     stopping = threading.Event()
@@ -117,7 +124,7 @@ def traffic(
             ).run,
             name=f"sender-{number}",
         )
-        for number in range(SENDERS)
+        for number in range(senders)
     ]
     for thread in threads:
         thread.start()

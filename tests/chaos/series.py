@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.chaos import faults, report
 from tests.chaos.rounds import LAST_LOOK, Round, Say, Series
-from tests.chaos.stack import Stack
+from tests.chaos.sender import SENDERS
+from tests.chaos.stack import AWAY, Stack
 
 
 def play(
@@ -17,16 +18,19 @@ def play(
     say: Say,
     json_file: Path | None = None,
     seconds: float = math.inf,
+    *,
+    away: float = AWAY,
+    senders: int = SENDERS,
 ) -> list[Round]:
     """`rounds` rounds of `kinds` and the last look; the logs are below `folder`.
 
-    No round begins after `seconds`.
+    No round begins after `seconds`. In an outage a part is `away` for so many seconds.
     """
     began = time.monotonic()
     results: list[Round] = []
-    with Stack(folder) as stack:
+    with Stack(folder, away) as stack:
         say(f"the stack is up after {time.monotonic() - began:.0f} s; logs in {folder}")
-        series = Series(stack, seed, say)
+        series = Series(stack, seed, say, senders)
 
         def note(result: Round) -> None:
             results.append(result)

@@ -21,14 +21,16 @@ from tests.integration.waiting import wait_for
 
 CHECKPOINT_MS: Final = 5_000
 LATENESS: Final = 600  # seconds; far above how late the sender's events are
+AWAY: Final = 300.0  # seconds that a dependency is away in an outage
 PATIENCE: Final = 240.0  # seconds for a start; 5 to 40 on an idle machine
 
 
 class Stack:
-    """Kafka, Valkey with persistence, ClickHouse, Flink with checkpoints, two collectors."""
+    """Kafka, Valkey with persistence, ClickHouse, Flink with checkpoints, collectors, service."""
 
-    def __init__(self, folder: Path, *, lateness: int = LATENESS) -> None:
+    def __init__(self, folder: Path, away: float = AWAY, *, lateness: int = LATENESS) -> None:
         self.folder = folder
+        self.away = away
         self.lateness = lateness  # seconds
         self.settings = Settings(
             kafka_port=free_port(),
@@ -45,8 +47,10 @@ class Stack:
             folder / "clickhouse", settings.clickhouse_port, settings.clickhouse_tcp_port
         )
         self.cluster = FlinkCluster(folder / "flink")
-        self.ports = [free_port(), free_port()]
+        self.ports = [free_port(), free_port()]  # of the collectors
         self.collectors = [self._collector(number) for number in range(len(self.ports))]
+        self.service_port = free_port()
+        self.service = self._service()
         self._started = ExitStack()
 
     def start(self) -> None:
@@ -60,6 +64,7 @@ class Stack:
             for collector in self.collectors:
                 self._started.enter_context(collector)
             self.submit()
+            self._started.enter_context(self.service)
             self.stores = Stores(self.valkey.address, self.settings.history_reader_url)
             self._started.enter_context(closing(self.stores))
         except BaseException:
@@ -128,6 +133,22 @@ class Stack:
             ],
             children.answers_ready(port, "/healthz"),
             log_path=self.folder / f"collector{number + 1}.log",
+            environment={},
+            ready_within=PATIENCE,
+        )
+
+    def _service(self) -> PythonChild:
+        port = self.service_port
+        return PythonChild(
+            "service",
+            [
+                "serving.app",
+                f"--port={port}",
+                f"--redis_url={self.valkey.address}",
+                f"--history_url={self.settings.history_reader_url}",
+            ],
+            children.answers_ready(port),
+            log_path=self.folder / "service.log",
             environment={},
             ready_within=PATIENCE,
         )

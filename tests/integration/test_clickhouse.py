@@ -97,6 +97,21 @@ def test_a_killed_server_comes_back_with_everything(tmp_path: Path) -> None:
     connection.close()
 
 
+def test_what_is_acknowledged_is_on_the_disk(
+    clickhouse: ClickHouseServer, clickhouse_store: ClickHouseStore
+) -> None:
+    connection = Connection(Address.parse(clickhouse.address), 60, {})
+    question = "SELECT sum(value) AS files FROM system.events WHERE event = 'FileSync'"
+
+    def synced() -> int:
+        return int(connection.table(question)["files"][0].as_py())
+
+    before = synced()
+    clickhouse_store.write([pane(int(time.time()) // DAY * DAY, 1, project="synced")])
+    assert synced() > before
+    connection.close()
+
+
 def test_the_reader_can_only_read(clickhouse: ClickHouseServer) -> None:
     store = ClickHouseStore(clickhouse.reader_address)
     with pytest.raises(DatabaseError):

@@ -229,8 +229,13 @@ def test_pulse_and_heartbeat(client: redis.Redis) -> None:
     store.write([pane({(): 7}, start=NOON + 10, width=PULSE)])
     assert store.pulse("p", (), (), NOON, NOON + 30)[:, 0].tolist() == [0, 7, 0]
     assert store.last_beat() is None
+    assert store.job() == (None, None)
     store.beat(1234.5)
     assert store.last_beat() == 1234
+    assert store.job() == (1234, None)
+    store.beat(1235.5, lost=1230)
+    assert store.job() == (1235, 1230)
+    assert 0 < client.ttl("sl:job:lost") <= 15  # nobody needs to say that it is over
 
 
 def test_pulses_are_kept_for_minutes_not_for_a_day(client: redis.Redis) -> None:

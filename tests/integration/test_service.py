@@ -220,7 +220,7 @@ def test_what_is_now_goes_on_when_no_event_comes(service: Service, client: redis
     first = message(opened)
     assert first["now"]["active_users"] == 2
     assert first["now"]["events_per_second"] > 0
-    assert first["job"] == {"alive": True, "last_beat": now}
+    assert first["job"] == {"alive": True, "last_beat": now, "log_lost_since": None}
     client.flushall()  # as when all has expired, sooner than by waiting for it
     wait_for("zero", lambda: message(opened)["now"]["active_users"] == 0, 10)
     later = message(opened)

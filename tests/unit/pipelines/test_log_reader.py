@@ -50,14 +50,34 @@ def test_events_from_the_future_do_not_move_it_past_the_clock(reader: LogReader)
 
 
 def test_an_idle_partition_follows_the_clock_only_at_the_end_of_its_log(
-    reader: LogReader, clock: Clock
+    reader: LogReader, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ends = {0: 7, 1: 10}
+    monkeypatch.setattr(reader, "_ends", lambda partitions: {p: ends[p] for p in partitions})
     reader.saw(0, int(NOW * 1000))
     reader.saw(1, int(NOW * 1000) - 90_000)
     clock.now += 60
     assert reader.watermark() == int(NOW * 1000) - 100_000  # lagging is not idle
-    reader._at_end.update((0, 1))
+    ends[1] = 9
+    clock.now += 60
     assert reader.watermark() == int(clock.now * 1000) - 10_000
+
+
+def test_a_broker_that_is_away_holds_the_watermark(
+    reader: LogReader, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for partition in (0, 1):
+        reader.saw(partition, int(NOW * 1000))
+    clock.now += 60
+    lost = clock.now
+    assert reader.watermark() == int(NOW * 1000) - 10_000  # nobody listens at this address
+    clock.now += 600
+    assert reader.watermark() == int(NOW * 1000) - 10_000
+    assert reader.lost_since == lost
+    monkeypatch.setattr(reader, "_ends", lambda partitions: {0: 7, 1: 9})
+    clock.now += 60
+    assert reader.watermark() == int(clock.now * 1000) - 10_000
+    assert reader.lost_since is None
 
 
 def test_a_restored_watermark_holds_until_more_is_seen(reader: LogReader) -> None:

@@ -31,12 +31,14 @@ class FakeReader:
             for i, payload in enumerate(payloads)
         ]
         self.position = {3: 10}
+        self.polls = 0
         self._known = Duplicates()
 
     def seek(self, offsets: dict[int, int], _: None) -> None:
         self.position = dict(offsets)
 
     def poll(self, _: float) -> list[Message]:
+        self.polls += 1
         self.position = {3: 10 + len(self.messages)}
         return self.messages
 
@@ -132,6 +134,34 @@ def test_what_could_not_be_stored_is_not_claimed(
     tracker = run(shelf, FakeReader(event(1)), monkeypatch)
     assert tracker.claimed is None
     assert tracker.deferred == [raw.RETRY_SECONDS]
+
+
+def test_what_could_not_be_stored_is_not_read_again(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = FakeReader(event(1), event(2))
+    shelf.away = True
+    run(shelf, reader, monkeypatch)
+    run(shelf, reader, monkeypatch)
+    shelf.away = False
+    tracker = run(shelf, reader, monkeypatch)
+    assert reader.polls == 1
+    assert [batch.offset for batch in shelf.batches] == [10, 11]
+    assert (tracker.claimed, tracker.deferred) == ({3: 12}, [0])
+
+
+def test_a_reader_that_was_elsewhere_meanwhile_reads_again(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = FakeReader(event(1), event(2))
+    shelf.away = True
+    run(shelf, reader, monkeypatch)
+    reader.position = {3: 11}
+    reader._known = Duplicates()
+    shelf.away = False
+    run(shelf, reader, monkeypatch)
+    assert reader.polls == 2
+    assert [batch.offset for batch in shelf.batches] == [10, 11]
 
 
 def test_messages_that_hold_no_rows_are_claimed(

@@ -23,7 +23,9 @@ class MemoryStore:
         self.states: dict[int, int] = {}
         self.active: dict[tuple[Grouping, Values], int] = {}
         self.beats: int | None = None
+        self.lost: int | None = None
         self.away = False
+        self.fails_after: int | None = None  # reads
         self.reads = 0
 
     def put(
@@ -52,8 +54,10 @@ class MemoryStore:
         end: int,
         width: int = MINUTE,
     ) -> NDArray[np.int64]:
-        if self.away:
+        if self.away or self.fails_after == 0:
             raise redis.ConnectionError("away")
+        if self.fails_after is not None:
+            self.fails_after -= 1
         self.reads += 1
         empty = np.zeros(len(MEASURES), np.int64)
         found = [
@@ -72,8 +76,8 @@ class MemoryStore:
     def active_users(self, project: str, grouping: Grouping, values: Values, now: float) -> Unique:
         return Unique(self.active.get((grouping, values), 0), 0.5)
 
-    def last_beat(self) -> int | None:
-        return self.beats
+    def job(self) -> tuple[int | None, int | None]:
+        return self.beats, self.lost
 
 
 class MemoryReader:

@@ -28,6 +28,7 @@ def test_ten_thousand_requests_break_nothing():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_two_hundred_thousand_requests_break_nothing():
     with CollectorTarget() as target:
         report = run(Report("collector", 5, 200_000), target.case, clock=time.thread_time)

@@ -46,7 +46,7 @@ class Raw:
 
 
 def ask(book: Book, hot: MemoryReader, raw: Raw | None) -> dict[str, Any]:
-    return ledger.answer(book, hot, raw, DEMO, SPAN, NOW)
+    return ledger.answer(book, hot, None, raw, DEMO, SPAN, NOW)
 
 
 COUNTS = st.integers(0, 50)
@@ -62,7 +62,7 @@ def test_a_minute_balances(outcomes: dict[str, int], accepted: int, rejected: di
     assert page.accepted + page.unreported == page.decoded + page.in_flight
     assert page.unexplained == 0
     assert 0 in (page.in_flight, page.unreported)
-    reply = ledger.answer(Book(page), MemoryReader(), None, DEMO, (MINUTE, MINUTE + 60), NOW)
+    reply = ledger.answer(Book(page), MemoryReader(), None, None, DEMO, (MINUTE, MINUTE + 60), NOW)
     total = reply["total"]
     assert total["received"] == total["accepted"] + sum(total["rejected"].values())
     assert total["decoded"] == sum(total[name] for name in OUTCOMES)
@@ -98,6 +98,27 @@ def test_without_raw_events_nothing_is_compared_and_that_is_said():
     raw = Raw()
     raw.away = True
     assert "does not answer" in ask(Book(), MemoryReader(), raw)["paths"]["unavailable"]
+
+
+def test_what_each_store_holds_and_what_is_in_no_series():
+    hot, cold = MemoryReader(), MemoryReader("clickhouse")
+    hot.put(MINUTE, rows=5)
+    hot.put(MINUTE, ("category",), ("shoes",), rows=3)
+    cold.put(MINUTE, rows=4)
+    raw = Raw(**{f"m{MINUTE}": 5})
+    stored = ledger.answer(Book(), hot, cold, raw, DEMO, SPAN, NOW)["stored"]
+    other = stored.pop("other")
+    assert stored == {
+        "time": [MINUTE, MINUTE + 60, MINUTE + 120],
+        "hot": [5, 0, 0],
+        "history": [4, 0, 0],
+        "raw_events": [5, 0, 0],
+    }
+    assert other["category"] == [2, 0, 0]
+    assert other["country,device,category"] == [5, 0, 0]
+    cold.away = "restarts"
+    again = ledger.answer(Book(), hot, cold, None, DEMO, SPAN, NOW)["stored"]
+    assert (again["history"], again["raw_events"], again["hot"]) == (None, None, [5, 0, 0])
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_sockets_share_one_read_and_one_frame():
     assert running.dead
 
 
-def test_a_store_that_is_away_is_said_once_and_then_goes_on():
+def test_a_store_that_is_away_is_said_and_then_goes_on():
     store = MemoryStore()
     store.away = True
     feed = Feed(view(store), refresh=0.02)
@@ -55,10 +55,41 @@ def test_a_store_that_is_away_is_said_once_and_then_goes_on():
     said = payload(place.take())
     assert (said["type"], said["code"]) == ("error", "store_unavailable")
     store.away = False
-    place.take()
-    assert place.arrived.wait(5)
-    assert payload(place.take())["type"] == "snapshot"
+    assert set(until(place, "snapshot")) <= {"error", "snapshot"}
     place.leave()
+    running.join(5)
+    assert running.dead
+
+
+def until(place: Subscriber, kind: str) -> list[str]:
+    """The kinds of the messages up to the first one of `kind`."""
+    found: list[str] = []
+    with gevent.Timeout(5):
+        while kind not in found:
+            frame = place.take()
+            if frame is None:
+                place.arrived.wait()
+            else:
+                found.append(payload(frame)["type"])
+    return found
+
+
+def test_one_that_comes_while_the_store_is_away_gets_the_last_numbers_and_is_told():
+    store = MemoryStore()
+    feed = Feed(view(store), refresh=0.02)
+    first = Subscriber(feed)
+    feed.add(first)
+    running = gevent.spawn(feed.run)
+    assert until(first, "snapshot") == ["snapshot"]
+    store.away = True
+    until(first, "error")
+    second = Subscriber(feed)
+    feed.add(second)
+    assert until(second, "error") == ["snapshot", "error"]
+    store.away = False
+    assert set(until(second, "delta")) <= {"error", "delta"}
+    for place in (first, second):
+        place.leave()
     running.join(5)
     assert running.dead
 

@@ -3,6 +3,9 @@
 import json
 from typing import Any, cast
 
+import pytest
+import redis
+
 from serving.projects import DEMO
 from serving.view import View
 from stores.hot import HotStore
@@ -49,6 +52,18 @@ def test_a_delta_has_only_what_changed():
     assert read(shown)["status"] == ["final"]
 
 
+def test_what_a_failed_read_had_seen_is_in_the_next_delta():
+    store = MemoryStore()
+    shown = view(store)
+    read(shown)
+    store.put(MINUTE, rows=3)
+    store.fails_after = 1  # the series is read, the pulse is not
+    with pytest.raises(redis.ConnectionError):
+        read(shown)
+    store.fails_after = None
+    assert read(shown)["events"] == [3]
+
+
 def test_deltas_make_the_snapshot_of_later():
     store = MemoryStore()
     shown = view(store)
@@ -79,7 +94,7 @@ def test_now():
         "revenue_per_hour": 60.0,
         "error_rate": 0.1,
     }
-    assert message["job"] == {"alive": True, "last_beat": 99}
+    assert message["job"] == {"alive": True, "last_beat": 99, "log_lost_since": None}
     store.active.clear()
     store.beats = None
     later = read(view(store), NOW + 3_000)
