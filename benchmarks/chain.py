@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http.client import HTTPConnection
 from multiprocessing import get_context
 from pathlib import Path
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     steps = []
     for rate in map(int, options.rates.split(",")):
-        step = _step(options, rate)
+        step = play(options, rate)
         steps.append(step)
         print(json.dumps(step), flush=True)
         if not step["kept_up"]:
@@ -67,14 +67,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _step(options: argparse.Namespace, rate: int) -> dict[str, Any]:
-    """One rate: send, then wait until the store has everything."""
+def play(
+    options: argparse.Namespace, rate: float, meanwhile: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """One rate: send, then wait until the store has everything. `meanwhile` is called on the way.
+
+    Of `options`: `collector`, `service`, `seconds`, `per_request`, `grace`.
+    """
     before = _counted(options.service)
     began = time.time()
     context = get_context("spawn")
     queue: Any = context.Queue()
     sender = context.Process(target=_send, args=(options, rate, queue))
     sender.start()
+    meanwhile()
     accepted, took = queue.get()
     sender.join()
     deadline = time.monotonic() + max(60.0, options.grace)
@@ -97,7 +103,7 @@ def _step(options: argparse.Namespace, rate: int) -> dict[str, Any]:
     }
 
 
-def _send(options: argparse.Namespace, rate: int, queue: Any) -> None:
+def _send(options: argparse.Namespace, rate: float, queue: Any) -> None:
     lock, total = threading.Lock(), [0]
     stop = time.monotonic() + options.seconds
     senders = 16

@@ -20,7 +20,6 @@ from typing import Any, Final
 
 import websocket
 
-from deploy.identity import group_members, resident
 from deploy.ports import HOST
 from deploy.process import ManagedProcess
 from tests.chaos.stack import Stack
@@ -100,7 +99,7 @@ def _done(process: ManagedProcess, stack: Stack, seen: Seen) -> str:
 @contextmanager
 def _without(process: ManagedProcess, stack: Stack) -> Iterator[Seen]:
     """Killed with -9, and started again after `stack.away` seconds; what was seen meanwhile."""
-    seen = Seen(memory={name: (size, size) for name, size in _memory(stack).items()})
+    seen = Seen(memory={name: (size, size) for name, size in stack.memory().items()})
     over = threading.Event()
     assert process.pid is not None
     os.killpg(process.pid, signal.SIGKILL)
@@ -112,7 +111,7 @@ def _without(process: ManagedProcess, stack: Stack) -> Iterator[Seen]:
         time.sleep(NOTICE)
         while time.monotonic() < back:
             _ask(stack, seen)
-            for name, size in _memory(stack).items():
+            for name, size in stack.memory().items():
                 first, most = seen.memory.get(name, (size, size))
                 seen.memory[name] = first, max(most, size)
             time.sleep(1.0)
@@ -169,11 +168,3 @@ def _listen(stack: Stack, seen: Seen, over: threading.Event) -> None:
             lost = "alive" if job["log_lost_since"] is None else "without its log"
             seen.job[lost if job["alive"] else "silent"] += 1
     socket.close()
-
-
-def _memory(stack: Stack) -> dict[str, int]:
-    """Resident MB of our own processes, all of a process group together."""
-    parts = (*stack.collectors, stack.service, stack.cluster.task_manager)
-    groups = {part.name: group_members(part.pid) for part in parts if part.pid is not None}
-    groups["worker"] = stack.cluster.workers()
-    return {name: resident(pids) // 1_000_000 for name, pids in groups.items()}

@@ -11,7 +11,9 @@ from deploy.clickhouse import ClickHouseServer
 from deploy.flink_cluster import FlinkCluster
 from deploy.flink_rest import FlinkError
 from deploy.history import ensure_schema
+from deploy.identity import group_members, resident
 from deploy.ports import free_port
+from deploy.process import ManagedProcess
 from deploy.services import KafkaServer, ValkeyServer, ensure_topics
 from deploy.settings import Settings
 from stores.clickhouse_tables import Options
@@ -118,6 +120,20 @@ class Stack:
         ended = ("FINISHED", "FAILED", "CANCELED")
         jobs = self.cluster.rest.jobs().items()
         return next((job for job, status in jobs if status not in ended), None)
+
+    def memory(self) -> dict[str, int]:
+        """Resident MB of each part, of all its processes together."""
+        cluster = self.cluster
+        parts: list[ManagedProcess] = [
+            self.kafka,
+            self.valkey,
+            self.clickhouse,
+            cluster.job_manager,
+        ]
+        parts += [cluster.task_manager, *self.collectors, self.service]
+        groups = {part.name: group_members(part.pid) for part in parts if part.pid is not None}
+        groups["worker"] = cluster.workers()
+        return {name: resident(pids) // 1_000_000 for name, pids in groups.items()}
 
     def _collector(self, number: int) -> PythonChild:
         port = self.ports[number]
