@@ -17,6 +17,7 @@ from stores.hot import HotStore
 
 Ready = Callable[[ManagedProcess], bool]
 
+STOPPED: Final = 3  # the job's exit code when it stopped by itself, see pipelines.main
 HEARTBEAT_MAX_AGE: Final = 15.0
 STALLED_EVERY: Final = 5.0  # seconds between two looks at the heartbeat of a job that runs
 
@@ -33,6 +34,7 @@ def commands(settings: Settings, jar: Path, geo: Path | None) -> dict[str, list[
             f"--kafka_bootstrap={settings.kafka}",
             "--topic=events",
             "--dead_letter_topic=events-dead",
+            f"--dead_letter_limit={settings.dead_letter_limit}",
             f"--redis_url={settings.redis_url}",
             *([f"--history_url={settings.history_url}"] if settings.history else []),
             *(["--raw_events"] if settings.history and settings.raw_events else []),

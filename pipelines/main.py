@@ -7,7 +7,7 @@ Parse, build, run:
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import apache_beam as beam
 import redis
@@ -17,7 +17,7 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
-from pipelines import sinks, sources
+from pipelines import breaker, sinks, sources
 from pipelines.bigquery_sink import ToBigQuery
 from pipelines.log_reader import BrokerError, LogSettings
 from pipelines.options import StreamOptions
@@ -28,6 +28,7 @@ from stores.pane import MINUTE, PULSE
 from telemetry import logs
 from transforms import windows
 
+STOPPED: Final = 3  # exit code
 _PULSE_LATENESS = MINUTE  # older pulses are of no use to anyone
 
 
@@ -36,7 +37,7 @@ def build(root: Any, options: StreamOptions) -> None:
     streaming = options.input is None
     firing = windows.Firing(options.refresh_seconds, options.allowed_lateness, options.max_series)
     brief = windows.Firing(options.refresh_seconds, _PULSE_LATENESS, options.max_series)
-    read = _settings(options)
+    read = settings(options, options.start_ms(last_seen=_last_seen(options)))
     source = (
         sources.KafkaRows(read, options.readers)
         if streaming
@@ -79,7 +80,8 @@ def _history(options: StreamOptions, *, streaming: bool) -> beam.PTransform:
     return ToCold(options.history_url, streaming=streaming, shown=options.metrics)
 
 
-def _settings(options: StreamOptions) -> sources.ReadSettings:
+def settings(options: StreamOptions, start_ms: int) -> sources.ReadSettings:
+    """What readers need to know."""
     return sources.ReadSettings(
         LogSettings(
             options.kafka_bootstrap,
@@ -88,13 +90,14 @@ def _settings(options: StreamOptions) -> sources.ReadSettings:
             options.idle_seconds,
             options.poll_messages,
         ),
-        options.start_ms(last_seen=_last_seen(options)),
+        start_ms,
         options.poll_seconds,
         options.allowed_lateness,
         options.max_series,
         options.currency,
         options.json_project,
         options.metrics,
+        options.limit,
     )
 
 
@@ -138,7 +141,11 @@ def _flink_defaults(arguments: Sequence[str]) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job. 0 when a bounded one is done; a streaming one runs until stopped."""
+    """Run the job; a streaming one runs until stopped.
+
+    0 a bounded job is done, 1 the job failed, 2 it could not be started, 3 it stopped by itself
+    because of too many dead letters (`pipelines.breaker`): it should not be started again as it is.
+    """
     arguments = sys.argv[1:] if argv is None else argv
     if {"-h", "--help"} & set(arguments):
         StreamOptions.parser().print_help()
@@ -151,7 +158,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, BrokerError, redis.RedisError) as error:
         print(f"pipelines.main: {error}", file=sys.stderr)
         return 2
-    pipeline.run().wait_until_finish()
+    try:
+        pipeline.run().wait_until_finish()
+    except RuntimeError as error:  # a runner's own; of the worker's error it has the text only
+        why = breaker.told(str(error))
+        if why is None:
+            raise
+        sinks.tell_stopped(options.redis_url, why)
+        print(f"pipelines.main: {why}", file=sys.stderr)
+        return STOPPED
     return 0
 
 

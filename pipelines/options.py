@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipelines import breaker
 from stores.cold import SCHEMES, keeps_events
 from telemetry import endpoint, logs
 from transforms.cube import MAX_SERIES
@@ -31,7 +32,15 @@ class StreamOptions(PipelineOptions):
         source.add_argument(
             "--dead_letter_topic",
             default="events-dead",
-            help="Topic for messages that cannot be decoded, with the reason in the headers.",
+            help="Topic for what cannot be decoded: why, where, and its shape (events/letters.py).",
+        )
+        source.add_argument(
+            "--dead_letter_limit",
+            type=_share,
+            default=0.5,
+            help="Stop the job when more than this share of the messages that a worker read in the "
+            f"last {breaker.SPAN} s, and at least {breaker.LEAST} of them, cannot be used: a "
+            "producer or the code is wrong, and so are the numbers. 1 or off: never.",
         )
         source.add_argument(
             "--start",
@@ -145,6 +154,11 @@ class StreamOptions(PipelineOptions):
         return parser
 
     @property
+    def limit(self) -> breaker.Limit:
+        """When there are too many dead letters."""
+        return breaker.Limit(self.dead_letter_limit, self.dead_letter_topic)
+
+    @property
     def metrics(self) -> endpoint.Endpoint:
         """Where workers show their metrics."""
         return endpoint.Endpoint("job", self.metrics_host, self.metrics_port)
@@ -194,6 +208,13 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _share(text: str) -> float:
+    value = 1.0 if text == "off" else float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError("must be above 0 and at most 1, or off")
     return value
 
 

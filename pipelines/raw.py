@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.metrics import Metrics
@@ -67,6 +66,10 @@ class StoreEvents(sources.ReadKafka):
     def setup(self) -> None:
         """A store that connects when it is first needed."""
         super().setup()
+        self.connect()
+
+    def connect(self) -> None:
+        """The same, for those who show no metrics."""
         self._store = self._connect(self._url)
 
     def teardown(self) -> None:
@@ -91,9 +94,9 @@ class StoreEvents(sources.ReadKafka):
             if poll is None or (poll.start, poll.end) != (offsets, reader.position):
                 reader.seek(offsets, None)
                 messages = reader.poll(settings.poll_seconds)
-                batches = self._batches(reader, messages)
+                batches = self.batches(reader, messages)
                 poll = Poll(offsets, dict(reader.position), len(messages), batches)
-            if not self._write(poll.batches):
+            if not self.write(poll.batches):
                 _unstored[reader] = poll
                 tracker.defer_remainder(Duration(RETRY_SECONDS))
             elif tracker.try_claim(poll.end):
@@ -103,7 +106,7 @@ class StoreEvents(sources.ReadKafka):
                 tracker.defer_remainder(Duration(0))
         yield from ()
 
-    def _write(self, batches: list[RawBatch]) -> bool:
+    def write(self, batches: list[RawBatch]) -> bool:
         """Whether the store has taken them."""
         if not batches or self._store is None:
             return True
@@ -119,17 +122,18 @@ class StoreEvents(sources.ReadKafka):
             metrics.JOB_WRITE.observe(time.perf_counter() - began, "raw")
         return True
 
-    def _batches(self, reader: LogReader, messages: list[Message]) -> list[RawBatch]:
+    def batches(self, reader: sources.Repeats, messages: list[Message]) -> list[RawBatch]:
         """The rows of a poll that are no duplicates, by message and project."""
         found = []
         for message in messages:
-            for project, rows in self.decode(message, hot_only=False).rows.items():
+            decoded = self.decode(message, hot_only=False)
+            for project, rows in decoded.rows.items():
                 self._tally.decoded(rows.num_rows)
                 keep = _recent(rows, message.broker_ms)
                 fresh = self.fresh(reader, message, rows)
                 if fresh is not None:
                     keep = keep & fresh
-                numbers = np.flatnonzero(keep)
+                numbers = decoded.places(project)[keep]
                 if not keep.all():
                     rows = rows.filter(pa.array(keep))
                 if rows.num_rows:

@@ -11,7 +11,7 @@ import redis
 from apache_beam.metrics import Metrics
 from confluent_kafka import Producer
 
-from events import limits
+from events import letters
 from pipelines.patience import patiently
 from pipelines.rewrites import Rewrites
 from pipelines.sources import Progress
@@ -39,6 +39,14 @@ def connect(url: str) -> HotStore:
 def rewrites(url: str) -> Rewrites:
     """What this process wrote to a store lately, whichever of its sinks did."""
     return _rewrites.setdefault(url, Rewrites())
+
+
+def tell_stopped(url: str, why: str) -> None:
+    """The hot store knows why there is no heartbeat. Without the store nobody looks there."""
+    try:
+        connect(url).stop(time.time(), why)
+    except _AWAY as error:
+        _log.warning("the hot store was not told that the job stopped: %s", error)
 
 
 class WriteHot(beam.DoFn):
@@ -93,7 +101,7 @@ class WriteHot(beam.DoFn):
 
 
 class Heartbeat(beam.DoFn):
-    """Readers' progress to the hot store, at most once a second: the job is alive.
+    """Readers' progress to the hot store, at most once a second each: the job is alive.
 
     The first word of a reader without restored state says since when the store has everything: an
     event may carry a clock a minute ahead of the broker's.
@@ -102,7 +110,7 @@ class Heartbeat(beam.DoFn):
     def __init__(self, url: str) -> None:
         self._url = url
         self._store: HotStore | None = None
-        self._last = 0.0
+        self._last: dict[tuple[int, ...], float] = {}  # by reader
 
     def setup(self) -> None:
         """Connect lazily."""
@@ -114,18 +122,20 @@ class Heartbeat(beam.DoFn):
         since = None if element.since_ms is None else element.since_ms // 1000 + CLOCK_AHEAD
         lost = None if element.lost_since is None else int(element.lost_since)
         news = since is not None or lost is not None
-        if self._store is None or (not news and now - self._last < 1.0):
+        last = self._last.get(element.partitions, 0.0)
+        if self._store is None or (not news and now - last < 1.0):
             return
-        self._last = now
+        self._last[element.partitions] = now
         try:
             self._store.beat(now, since, lost)
+            self._store.note_watermark(element.partitions, element.watermark_ms, now)
             rewrites(self._url).check(self._store)  # also when there is nothing to write
         except _AWAY as error:
             _log.warning("heartbeat: %s", error)
 
 
 class ProduceDeadLetters(beam.DoFn):
-    """Dead letters to their topic: the payload as it came, the reason in the headers."""
+    """Dead letters to their topic, in the form of `events.letters`; the reason in a header too."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._bootstrap = bootstrap
@@ -136,27 +146,20 @@ class ProduceDeadLetters(beam.DoFn):
     def setup(self) -> None:
         """An idempotent producer."""
         self._producer = Producer(
-            {
-                "bootstrap.servers": self._bootstrap,
-                "enable.idempotence": True,
-                "message.max.bytes": limits.MAX_MESSAGE_BYTES,
-                "log_level": 3,
-            }
+            {"bootstrap.servers": self._bootstrap, "enable.idempotence": True, "log_level": 3}
         )
 
     def process(self, element: DeadLetter) -> None:
         """Produce one; waits while the local queue is full."""
-        headers = [
-            ("reason", element.reason.encode()),
-            ("detail", element.detail.encode()),
-            ("source", f"{element.topic}/{element.partition}/{element.offset}".encode()),
-        ]
-        if element.project is not None:
-            headers.append(("project", element.project.encode()))
+        letter = element.letter(int(time.time() * 1000))
         while True:
             try:
                 self._producer.produce(
-                    self._topic, element.payload, headers=headers, on_delivery=self._delivered
+                    self._topic,
+                    letters.encode(letter),
+                    key=letter.key,
+                    headers=[("reason", letter.reason.encode())],
+                    on_delivery=self._delivered,
                 )
                 return
             except BufferError:
@@ -168,6 +171,11 @@ class ProduceDeadLetters(beam.DoFn):
         failed, self._failed = self._failed, []
         if left or failed:
             raise RuntimeError(f"{left} dead letters unsent, {len(failed)} refused: {failed[:1]}")
+
+    def teardown(self) -> None:
+        """Give away what a bundle that failed had found: whoever looks for why will want it."""
+        if self._producer is not None:
+            self._producer.flush(_FLUSH)
 
     def _delivered(self, error: Any, _: Any) -> None:
         if error is not None:

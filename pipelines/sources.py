@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import apache_beam as beam
 import numpy as np
@@ -20,7 +20,8 @@ from apache_beam.typehints import KV
 from apache_beam.utils.timestamp import Duration, Timestamp
 from numpy.typing import NDArray
 
-from pipelines import watch
+from pipelines import breaker, watch
+from pipelines.breaker import OFF, Limit
 from pipelines.log_reader import LogReader, LogSettings, offsets_at, partitions_of
 from pipelines.offsets import OffsetsTracker, Restriction, RestrictionCoder
 from stores.pane import MINUTE
@@ -51,6 +52,7 @@ class ReadSettings:
     currency: str = "USD"
     project: str | None = None
     shown: Endpoint = NOWHERE  # of the process's metrics
+    limit: Limit = OFF  # of dead letters
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,26 @@ class Progress:
     messages: int
     since_ms: int | None = None
     lost_since: float | None = None
+
+
+class Repeats(Protocol):
+    """Knows what was seen before."""
+
+    def fresh(self, message: Message, keys: NDArray[np.uint64]) -> Mask | None:
+        """Which rows of a message are no duplicates (None: all)."""
+        ...
+
+
+class Partitions(Repeats, Protocol):
+    """What counting needs to know of what it reads: a `LogReader`, or a stretch of the log."""
+
+    def saw(self, partition: int, newest_ms: int) -> None:
+        """An event time was seen."""
+        ...
+
+    def watermark_of(self, partition: int) -> int | None:
+        """The partition's own watermark in ms, or None before anything is known."""
+        ...
 
 
 def cubes_of(rows: pa.Table, project: str, cap: int) -> Iterator[Any]:
@@ -134,13 +156,15 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
         """Show this process's metrics."""
         self._settings.shown.open()
 
-    def read(self, reader: LogReader, messages: list[Message]) -> Iterator[Any]:
-        """Everything that one poll gives."""
+    def read(self, reader: Partitions, messages: list[Message]) -> Iterator[Any]:
+        """Everything that one poll gives. Raises `breaker.TooManyDead`, and the bundle fails."""
+        dead = breaker.of(self._settings.limit)
         batches: dict[str, tuple[list[pa.RecordBatch], list[Mask | None]]] = {}
         newest: dict[int, int] = {}
         became: dict[str, dict[int, Counts]] = {}
         for message in messages:
             decoded = self.decode(message)
+            dead.note(decoded, message)
             for letter in decoded.dead:
                 self._tally.dead(letter.reason)
                 yield beam.pvalue.TaggedOutput(DEAD, letter)
@@ -158,6 +182,7 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
                 minutes = became.setdefault(project, {})
                 for minute, counts in tally(rows, fresh, late).items():
                     minutes[minute] = minutes[minute] + counts if minute in minutes else counts
+        dead.check()
         for project, (kept, masks) in batches.items():
             table = concat(kept, masks)
             if table.num_rows:
@@ -175,7 +200,7 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
             message = message._replace(project=self._settings.project)
         return decode(message, self._settings.currency, hot_only=hot_only)
 
-    def fresh(self, reader: LogReader, message: Message, rows: pa.RecordBatch) -> Mask | None:
+    def fresh(self, reader: Repeats, message: Message, rows: pa.RecordBatch) -> Mask | None:
         """Which rows are no duplicates (None: all)."""
         fresh = reader.fresh(message, rows.column("dedup_key").to_numpy())
         if fresh is not None:
@@ -183,7 +208,7 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
         return fresh
 
     def _sort(
-        self, reader: LogReader, message: Message, rows: pa.RecordBatch, times: NDArray[np.int64]
+        self, reader: Partitions, message: Message, rows: pa.RecordBatch, times: NDArray[np.int64]
     ) -> tuple[Mask | None, Mask | None]:
         """Which rows are no duplicates (None: all), and which are too late (None: none)."""
         fresh = self.fresh(reader, message, rows)

@@ -110,8 +110,10 @@ def create_app(
     def readyz() -> dict[str, str]:
         client.ping()
         state = history.state()
-        said = "degraded" if state == "down" else "ready"
-        return {"status": said, "hot": "up", "history": state}
+        stopped = store.stopped()
+        said = "degraded" if state == "down" or stopped else "ready"
+        job = {} if stopped is None else {"job": stopped}
+        return {"status": said, "hot": "up", "history": state, **job}
 
     described = msgspec.json.encode(openapi.document())
 

@@ -31,6 +31,7 @@ KEEP: Final = 26 * HOUR  # after the end of the day that a key belongs to
 KEEP_SHORT: Final = 600  # after the end of the ten minutes that pulses are kept in
 KEEP_ACTIVE: Final = 300  # after the window's end
 KEEP_LOST: Final = 15  # after a reader's last word that it gets no answer
+HEARD: Final = 30  # seconds for which a reader's word on where it stands holds
 SERIES_PER_CALL: Final = 500  # bounds how long one script runs
 MAX_SERIES_PER_DAY: Final = 2_000  # per project, width and grouping set; the rest is `other`
 # Of those, how many have sketches: 12 KB each, a dimension's 26 hours and 10 windows.
@@ -192,6 +193,39 @@ class HotStore:
             pipe.set(layout.LOST, lost, ex=KEEP_LOST)
         pipe.set(layout.SINCE, -(-start // MINUTE) * MINUTE, nx=True)
         pipe.execute()
+
+    def note_watermark(
+        self, partitions: Sequence[int], watermark_ms: int | None, now: float
+    ) -> None:
+        """How far a reader has come with its partitions; None: it does not know yet."""
+        name = ",".join(str(partition) for partition in partitions)
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hset(layout.WATERMARKS, name, json.dumps([int(now), watermark_ms or 0]))
+        pipe.expire(layout.WATERMARKS, DAY)
+        pipe.execute()
+
+    def watermarks(self, now: float) -> dict[int, int]:
+        """Event time in ms up to which each partition is counted, of readers that are alive."""
+        found: dict[int, int] = {}
+        for name, value in self._redis.hgetall(layout.WATERMARKS).items():
+            said, mark = json.loads(value)
+            if said >= now - HEARD:
+                for partition in name.decode().split(","):
+                    found[int(partition)] = min(mark, found.get(int(partition), mark))
+        return found
+
+    def stop(self, now: float, why: str) -> None:
+        """The job stopped by itself."""
+        self._redis.set(layout.STOPPED, json.dumps([int(now), why]), ex=30 * DAY)
+
+    def stopped(self) -> str | None:
+        """Why the job stopped by itself; None when it did not, or was alive again since."""
+        value = self._redis.get(layout.STOPPED)
+        if value is None:
+            return None
+        at, why = json.loads(value)
+        # Readers of other workers beat on for a moment.
+        return None if (self.last_seen() or 0) > at + HEARD else str(why)
 
     def last_seen(self) -> int | None:
         """When any job was last alive, unix seconds, however long ago."""

@@ -16,6 +16,8 @@ ten-second windows nobody reads more than the last minutes, so their `day` is te
 `sl:job:heartbeat`                             unix seconds: when the job was last alive; expires
 `sl:job:seen`                                  the same, kept: where a new job has to go on from
 `sl:job:lost`                                  unix seconds: since when the log is silent; expires
+`sl:job:stopped`                               when and why it stopped by itself; a month
+`sl:job:watermarks`                            hash: of each reader when it spoke, and its watermark
 `sl:job:writes:<process>`                      how many writes of a process are in; expires
 `sl:since`                                     unix seconds: all minutes from here on are in here
 =============================================  ====================================================
@@ -36,6 +38,8 @@ HEARTBEAT: Final = "sl:job:heartbeat"
 SEEN: Final = "sl:job:seen"
 LOST: Final = "sl:job:lost"
 SINCE: Final = "sl:since"
+STOPPED: Final = "sl:job:stopped"  # when and why it stopped by itself
+WATERMARKS: Final = "sl:job:watermarks"  # of each reader, by its partitions
 
 # rows first: the version that the script compares.
 RECORD: Final = np.dtype(

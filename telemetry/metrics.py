@@ -197,6 +197,14 @@ JOB_DEAD: Final = JOB.count(
     "Messages or lines that cannot be used, by code of events/reasons.py.",
     Label("reason", tuple(MESSAGE_REASONS), "a code"),
 )
+JOB_DEAD_SHARE: Final = JOB.level(
+    "dead_letter_share",
+    "Share of the messages of the last minute that cannot be used, as of the last poll; over "
+    "--dead_letter_limit the job stops.",
+)
+JOB_TRIPS: Final = JOB.count(
+    "dead_letter_trips_total", "Times that this process stopped the job for that. Alert above 0."
+)
 JOB_LEFT_OUT: Final = JOB.count(
     "rows_left_out_total",
     "Rows beyond --max_series: in the total, not in a series; counted per grouping set and window.",

@@ -5,8 +5,9 @@ Our collector sends EventBatches. Producers that are not ours may send JSON: the
 becomes a `DeadLetter` with a reason of `events.reasons.MESSAGE_REASONS`; the rest still counts.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -15,10 +16,12 @@ import pyarrow as pa
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from events import batch, limits, plausible, schema, sketch
+from events import batch, letters, limits, plausible, schema, sketch
 from events.dedup import event_key
+from events.letters import Letter
 
 Mask = NDArray[np.bool_]  # which rows to keep
+Ints = NDArray[np.int64]
 
 MAX_LETTERS: Final = 100  # of one message; the lines that are refused beyond share one letter
 
@@ -40,15 +43,40 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """What could not be used, why, and where it came from."""
+    """What could not be used, why, and where it came from: as it is, so it stays in the worker.
 
-    payload: bytes
+    What leaves is its `letter`.
+    """
+
+    payload: bytes  # its first MAX_BODY_BYTES
     reason: str
     detail: str
     topic: str
     partition: int
     offset: int
     project: str | None = None
+    row: int | None = None  # its line in the message; None: all of the message
+    rows: int = 1  # lines that it stands for
+    size: int = 0
+    broker_ms: int = 0
+
+    def letter(self, now_ms: int) -> Letter:
+        """The same with its payload masked and cut, as it goes to the topic."""
+        return letters.masked(
+            self.payload,
+            self.project,
+            reason=self.reason,
+            detail=self.detail,
+            topic=self.topic,
+            partition=self.partition,
+            offset=self.offset,
+            row=self.row,
+            rows=self.rows,
+            broker_ms=self.broker_ms,
+            decoded_ms=now_ms,
+            size=self.size,
+            hash=letters.fingerprint(self.payload),
+        )
 
 
 class Record(schema.Event, kw_only=True):
@@ -65,6 +93,18 @@ class Decoded(NamedTuple):
 
     rows: dict[str, pa.RecordBatch]
     dead: list[DeadLetter]
+    lines: Mapping[str, Ints] = MappingProxyType({})  # of rows in the message; else 0, 1, 2, …
+
+    def places(self, project: str) -> Ints:
+        """The line of each row of a project: the same whatever becomes of the lines around it."""
+        found = self.lines.get(project)
+        return np.arange(self.rows[project].num_rows) if found is None else found
+
+    @property
+    def share_dead(self) -> float:
+        """How much of the message could not be used: 0 to 1."""
+        dead = sum(letter.rows for letter in self.dead)
+        return dead / (dead + sum(rows.num_rows for rows in self.rows.values())) if dead else 0.0
 
 
 _TIMES: Final = ("event_time", "received_at")
@@ -93,9 +133,10 @@ def decode(message: Message, currency: str = "USD", *, hot_only: bool = True) ->
 
 def _decode_json(message: Message, currency: str, hot_only: bool) -> Decoded:
     records: dict[str, list[Record]] = {}
+    lines: dict[str, list[int]] = {}
     dead: list[DeadLetter] = []
-    more: list[bytes] = []
-    for line in message.payload.split(b"\n"):
+    more: list[tuple[int, bytes]] = []
+    for row, line in enumerate(message.payload.split(b"\n")):
         if not line.strip():
             continue
         try:
@@ -103,27 +144,32 @@ def _decode_json(message: Message, currency: str, hot_only: bool) -> Decoded:
             project = _project(record.project or message.project)
         except schema.InvalidEvent as error:
             if len(dead) < MAX_LETTERS:
-                dead.append(_dead(message, line, *error.rejection))
+                dead.append(_dead(message, line, *error.rejection, row=row))
             else:
-                more.append(line)
+                more.append((row, line))
         else:
             records.setdefault(project, []).append(record)
+            lines.setdefault(project, []).append(row)
     if more:
         detail = f"{len(more)} more lines of a message of which {MAX_LETTERS} were refused"
-        dead.append(_dead(message, b"\n".join(more), "event_malformed", detail))
+        rest = b"\n".join(line for _, line in more)
+        shared = _dead(message, rest, "event_malformed", detail, row=more[0][0], rows=len(more))
+        dead.append(shared)
     schema_ = _HOT if hot_only else batch.SCHEMA
     rows = {
         project: _not_ahead(to_rows(project, items, schema_, message.broker_ms), message.logged_ms)
         for project, items in records.items()
     }
-    return Decoded(rows, dead)
+    return Decoded(rows, dead, {name: np.array(at, np.int64) for name, at in lines.items()})
 
 
 def _project(name: str | None) -> str:
     if not name:
         raise schema.InvalidEvent("message_project_missing", "no project")
     if not plausible.is_project(name):
-        raise schema.InvalidEvent("message_project_invalid", f"no project's name: {name[:80]!r}")
+        raise schema.InvalidEvent(
+            "message_project_invalid", f"no project's name, of {len(name)} characters"
+        )
     return name
 
 
@@ -205,13 +251,24 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def _dead(message: Message, payload: bytes, reason: str, detail: str) -> DeadLetter:
+def _dead(
+    message: Message,
+    payload: bytes,
+    reason: str,
+    detail: str,
+    row: int | None = None,
+    rows: int = 1,
+) -> DeadLetter:
     return DeadLetter(
         payload[: limits.MAX_BODY_BYTES],
         reason,
-        detail[:200],
+        detail[: letters.DETAIL_CHARS],
         message.topic,
         message.partition,
         message.offset,
         message.project,
+        row,
+        rows,
+        len(payload),
+        message.broker_ms,
     )

@@ -117,7 +117,7 @@ class DecoderTarget:
             message._replace(payload=part, content_type=None) for part in (self._same, self._other)
         )
         same, other = near
-        outputs = self._read(reader, [same, message, other])  # type: ignore[arg-type]
+        outputs = self._read(reader, [same, message, other])
         minutes: dict[tuple[str, int], dict[tuple[str, ...], int]] = {}
         total: Counter[str] = Counter()
         for output in outputs:

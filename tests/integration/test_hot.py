@@ -238,6 +238,26 @@ def test_pulse_and_heartbeat(client: redis.Redis) -> None:
     assert 0 < client.ttl("sl:job:lost") <= 15  # nobody needs to say that it is over
 
 
+def test_how_far_readers_are_is_known_while_they_live(client: redis.Redis) -> None:
+    store = HotStore(client)
+    store.note_watermark((0, 2), 7_000, 1_000.0)
+    store.note_watermark((1, 3), None, 1_020.0)
+    store.note_watermark((2,), 5_000, 1_010.0)
+    assert store.watermarks(1_020.0) == {0: 7_000, 1: 0, 2: 5_000, 3: 0}
+    assert store.watermarks(1_035.0) == {1: 0, 2: 5_000, 3: 0}
+
+
+def test_why_the_job_stopped_is_known_until_it_lives_again(client: redis.Redis) -> None:
+    store = HotStore(client)
+    assert store.stopped() is None
+    store.beat(1_000.0)
+    store.stop(1_000.0, "too many dead letters")
+    store.beat(1_010.0)  # another worker, which has not heard of it
+    assert store.stopped() == "too many dead letters"
+    store.beat(1_031.0)
+    assert store.stopped() is None
+
+
 def test_pulses_are_kept_for_minutes_not_for_a_day(client: redis.Redis) -> None:
     store = HotStore(client)
     now = int(time.time()) // 600 * 600

@@ -14,7 +14,7 @@ import redis
 from confluent_kafka import Consumer, Producer
 
 from deploy.services import KafkaServer, ValkeyServer, ensure_topics
-from events import batch, sketch
+from events import batch, letters, sketch
 from stores.hot import HotStore
 from stores.hot_reads import HotReader
 from stores.pane import FINAL, PARTIAL, REVISED
@@ -215,7 +215,11 @@ def _dead_letters(bootstrap: str) -> set[str]:
         consumer.subscribe(["events-dead"])
         messages = consumer.consume(num_messages=3, timeout=10)
         good = [m for m in messages if m.error() is None]
-        assert all(m.value() == b"\x00garbage" for m in good)
-        return {dict(m.headers() or ())["reason"].decode() for m in good}  # type: ignore[union-attr]
+        found = [letters.decode(m.value() or b"") for m in good]
+        assert all(
+            (m.key() or b"").decode() == each.key for m, each in zip(good, found, strict=True)
+        )
+        assert {(each.form, each.size) for each in found} == {("binary", len(b"\x00garbage"))}
+        return {each.reason for each in found}
     finally:
         consumer.close()

@@ -1,9 +1,11 @@
 import time
 from pathlib import Path
 
+from deploy import children
 from deploy.children import Stalled, commands, lives
 from deploy.process import ManagedProcess
 from deploy.settings import Settings
+from pipelines import main
 
 
 def test_every_child_is_told_the_same_addresses() -> None:
@@ -111,3 +113,11 @@ def test_lives_looks_at_the_time_since_the_start(tmp_path: Path) -> None:
     assert not lives(30)(child)
     child.spawned_at -= 31
     assert lives(30)(child)
+
+
+def test_the_job_s_exit_code_for_having_stopped_itself_is_the_one_known_here() -> None:
+    assert children.STOPPED == main.STOPPED
+    assert (
+        "--dead_letter_limit=off"
+        in commands(Settings(dead_letter_limit="off"), Path("j"), None)["pipeline"]
+    )

@@ -124,3 +124,34 @@ def test_a_child_that_hangs_is_ended_and_started_again(tmp_path: Path) -> None:
     assert unit.process.pid != first
     assert group_members(first) == []
     assert any("only       hangs (no heartbeat for 90 s): starting it again" in li for li in lines)
+
+
+def test_a_child_that_stopped_by_itself_stays_down_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "DOWN_EVERY", 1.0)
+    lines: list[str] = []
+    stopping = threading.Event()
+    code = "import sys; print('job: limit reached: mend it\\nits JVM ends'); sys.exit(3)"
+    stopped = Unit(Program("job", tmp_path, code), "nothing", stays_down=(3,), says="job: ")
+    monkeypatch.setattr(stopped.process, "is_ready", lambda: False)
+    other = Unit(Program("other", tmp_path, SLEEP), "nothing")
+    one = Supervisor([stopped, other], PidFile(tmp_path, "run"), lines.append, stopping)
+    assert one.start()
+    watcher = threading.Thread(target=one.run)
+    watcher.start()
+    try:
+        deadline = time.monotonic() + 30
+        while sum("STOPPED BY ITSELF" in line for line in lines) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        stopping.set()
+        watcher.join(20)
+        alive = other.process.poll() is None
+        one.stop()
+    assert alive
+    assert stopped.process.poll() == 3
+    assert not any("starting it again" in line for line in lines)
+    said = next(line for line in lines if "STOPPED" in line)
+    assert "last word: job: limit reached: mend it (log:" in said

@@ -20,7 +20,7 @@ def test_events_of_all_years_fill_no_partitions() -> None:
     made["dedup_key"] = list(range(0, 2_000, 2))
     message = Message(batch.encode("p", made), broker_ms=NOW, logged_ms=NOW)
     store = StoreEvents(ReadSettings(LogSettings("nowhere:1", "events")), "clickhouse://x")
-    (found,) = store._batches(FakeReader(), [message])  # type: ignore[arg-type]
+    (found,) = store.batches(FakeReader(), [message])
     assert found.numbers.tolist() == list(range(OLDEST_MS // DAY_MS + 1))
     assert found.rows.num_rows == len(found.numbers)
 
@@ -34,5 +34,5 @@ def test_the_reader_of_raw_events_takes_whatever_the_log_holds() -> None:
     ]
     messages = [Message(payload, broker_ms=NOW, logged_ms=NOW) for payload in payloads]
     good = Message(arrow.valid(generator(4, 0), 5, "n"), broker_ms=NOW, logged_ms=NOW)
-    found = store._batches(FakeReader(), [*messages, good])  # type: ignore[arg-type]
+    found = store.batches(FakeReader(), [*messages, good])
     assert sum(part.rows.num_rows for part in found if part.project == "n") == 5

@@ -111,12 +111,23 @@ def test_rows_keep_their_place_in_the_log(shelf: Shelf, monkeypatch: pytest.Monk
     two = b"\n".join((event(1, url="/a"), event(2, project="q")))
     tracker = run(shelf, FakeReader(two, event(3)), monkeypatch)
     places = [(b.project, b.partition, b.offset, b.numbers.tolist()) for b in shelf.batches]
-    assert places == [("p", 3, 10, [0]), ("q", 3, 10, [0]), ("p", 3, 11, [0])]
+    assert places == [("p", 3, 10, [0]), ("q", 3, 10, [1]), ("p", 3, 11, [0])]
+
     row = shelf.batches[0].rows.to_pylist()[0]
     assert (row["url"], row["user_id"], row["type"]) == ("/a", "u", "click")
     assert row["received_at"] == NOW_MS
     assert tracker.claimed == {3: 12}
     assert tracker.deferred == [0]
+
+
+def test_a_line_that_is_mended_moves_no_other(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a job with the fix, which reads it all again, would store the others twice."""
+    lines = [event(1), b"{broken", event(2)]
+    run(shelf, FakeReader(b"\n".join(lines)), monkeypatch)
+    run(shelf, FakeReader(b"\n".join([lines[0], event(3), lines[2]])), monkeypatch)
+    assert [b.numbers.tolist() for b in shelf.batches] == [[0, 2], [0, 1, 2]]
 
 
 def test_duplicates_are_left_out_by_the_same_rule(

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipelines import sources
+from pipelines.breaker import LEAST, Limit, TooManyDead
 from pipelines.log_reader import LogSettings
 from transforms.decode import Mask, Message
 from transforms.duplicates import Duplicates
@@ -50,7 +51,7 @@ def _read(dofn: sources.ReadKafka, reader: FakeReader, *payloads: bytes) -> list
         Message(payload, partition=3, offset=i, broker_ms=NOW_MS)
         for i, payload in enumerate(payloads)
     ]
-    found: Iterator[Any] = dofn.read(reader, messages)  # type: ignore[arg-type]
+    found: Iterator[Any] = dofn.read(reader, messages)
     return list(found)
 
 
@@ -81,6 +82,18 @@ def test_bad_messages_go_aside_and_the_rest_counts(dofn: sources.ReadKafka) -> N
         ("message_empty", 3, 2),
     ]
     assert _totals(outputs) == {NOW_MS / 1000: 1}
+
+
+def test_too_many_dead_letters_fail_the_poll_before_it_counts_anything() -> None:
+    log = LogSettings("nowhere:1", "events")
+    limit = Limit(0.5, "of this test")
+    dofn = sources.ReadKafka(sources.ReadSettings(log, project="p", limit=limit))
+    outputs: Any = dofn.read(
+        FakeReader(), [Message(b"\x00", offset=i) for i in range(LEAST)] + [Message(_json(NOW_MS))]
+    )
+    assert [next(outputs).tag for _ in range(LEAST)] == [sources.DEAD] * LEAST
+    with pytest.raises(TooManyDead, match="98% of the last 51 messages"):
+        next(outputs)
 
 
 def test_duplicates_are_not_counted(dofn: sources.ReadKafka) -> None:

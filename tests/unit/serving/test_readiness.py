@@ -5,7 +5,11 @@ import threading
 import pytest
 
 from serving import readiness
+from serving.app import create_app
+from serving.projects import Projects
 from serving.readiness import History
+from serving.settings import Settings
+from stores import layout
 from stores.contract import StoreUnavailable
 from tests.unit.serving.stores import MemoryReader
 
@@ -61,3 +65,30 @@ def test_without_history_and_with_one_that_bills_questions() -> None:
     assert History(None).state() == "none"
     assert History(store).state() == "unknown"
     assert store.probes == 0
+
+
+class Heart:
+    """Redis with a job that stopped by itself, or did not."""
+
+    def __init__(self, held: dict[str, str]) -> None:
+        self._held = held
+
+    def ping(self) -> bool:
+        return True
+
+    def get(self, key: str) -> str | None:
+        return self._held.get(key)
+
+    def register_script(self, _: str) -> None:
+        """Not asked for."""
+
+
+@pytest.mark.parametrize(("seen", "said"), [("1010", "degraded"), ("1031", "ready")])
+def test_a_job_that_stopped_by_itself_is_told_until_it_lives_again(seen: str, said: str) -> None:
+    heart = Heart({layout.STOPPED: '[1000, "too many dead letters"]', layout.SEEN: seen})
+    client = create_app(Settings(), heart, Projects.load(None)).test_client()
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    told: dict[str, str] = answer.get_json()
+    assert told["status"] == said
+    assert told.get("job") == ("too many dead letters" if said == "degraded" else None)

@@ -13,6 +13,8 @@ from gunicorn.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipelines.breaker import LEAST, Breaker, Limit, TooManyDead
+from pipelines.sinks import LogDeadLetters
 from serving.app import create_app
 from serving.projects import Projects
 from serving.server_log import ServerLog
@@ -20,6 +22,7 @@ from serving.settings import Settings
 from telemetry import logs, metrics
 from tests.unit.serving.client import Client, event, events
 from tests.unit.serving.test_app import Away
+from transforms.decode import Message, decode
 
 ROUTES = "|".join(re.escape(route) for route in (*metrics.SERVICE_ROUTES, "other"))
 ACCESS = re.compile(
@@ -177,3 +180,27 @@ def test_gunicorn_still_says_these_things_in_these_words() -> None:
         Worker.handle_error(worker, None, None, ("203.0.113.7", 1), error)
     assert told[0].startswith(INVALID)
     assert told[1].startswith("Error handling request")
+
+
+def test_the_job_logs_nothing_of_what_it_cannot_decode(caplog: pytest.LogCaptureFixture) -> None:
+    payloads = [
+        SECRET.encode(),
+        f'{{"type":"click","user_id":"{SECRET}"}}'.encode(),
+        f'{{"type":"click","user_id":"u","ts":1700000000000,"props":{{"{SECRET}":[]}}}}'.encode(),
+        f'{{"type":"click","user_id":"u","ts":1700000000000,"project":"{SECRET}"}}'.encode(),
+    ]
+    breaker = Breaker(Limit(0.1))
+    with caplog.at_level(logging.DEBUG):
+        for payload in payloads * LEAST:
+            held = Message(payload, project=SECRET, topic="events")
+            decoded = decode(held)
+            breaker.note(decoded, held)
+            for letter in decoded.dead:
+                list(LogDeadLetters().process(letter))
+        with pytest.raises(TooManyDead):
+            breaker.check()
+    text = written(caplog)
+    assert "dead letter: event_field_missing: Object missing required field `ts`" in text
+    assert "dead-letter limit reached: 100%" in text
+    for secret in (SECRET, "203.0.113.7", "smith"):
+        assert secret not in text
