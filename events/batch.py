@@ -18,6 +18,7 @@ CONTENT_TYPE_NDJSON: Final = "application/x-ndjson"
 CONTENT_TYPE_JSON: Final = "application/json"
 HEADER_CONTENT_TYPE: Final = "content-type"
 HEADER_PROJECT: Final = "project"
+HEADER_COUNT: Final = "count"  # of rows, so that one that cannot be decoded is known for so many
 
 _TEXT: Final = pa.dictionary(pa.int32(), pa.utf8())
 

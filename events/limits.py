@@ -22,6 +22,7 @@ FUTURE_TOLERANCE_MS: Final = 60_000  # further ahead of the server clock is clam
 SKEW_THRESHOLD_MS: Final = 300_000  # |sent_at - received_at| beyond this is a wrong clock
 SKEW_STEP_MS: Final = 300_000  # the correction is a whole number of these
 MAX_MESSAGE_BYTES: Final = 8_388_608  # one Kafka message
+MAX_MESSAGE_ROWS: Final = 100_000  # that a message may say it holds; else it is taken for one
 MAX_UNPACKED_BYTES: Final = 33_554_432  # one EventBatch's columns; ours have at most 10 MB
 # A message's events are never more than this after the broker's clock: the collector's minute,
 # and one between the two clocks. A reader without state starts where it does because of this.

@@ -364,7 +364,15 @@ def _message(record: Any) -> Message:
         record.offset(),
         time_ms,
         time_ms if kind == TIMESTAMP_LOG_APPEND_TIME else 0,
+        _count(headers),
     )
+
+
+def _count(headers: dict[str, bytes | None]) -> int:
+    """What the producer says, unless that cannot be."""
+    said = headers.get(batch.HEADER_COUNT) or b"1"
+    count = int(said) if said.isdigit() and len(said) < 9 else 1
+    return count if 0 < count <= limits.MAX_MESSAGE_ROWS else 1
 
 
 def _header(headers: dict[str, bytes | None], name: str) -> str | None:

@@ -4,6 +4,7 @@ Both read, decode and pre-aggregate in one Python stage, so payloads never cross
 what leaves is one partial cube per (project, grouping set, window) and bundle.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from telemetry.endpoint import NOWHERE, Endpoint
 from transforms.aggregate import minute_cubes, pulse_cubes
 from transforms.cube import Cube
 from transforms.decode import Decoded, Mask, Message, concat, decode
-from transforms.outcomes import Counts, outcomes, tally
+from transforms.outcomes import Counts, Death, death, deaths, outcomes, tally
 from transforms.windows import key_of
 
 # Tagged outputs; the main one is minute cubes.
@@ -158,15 +159,18 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
 
     def read(self, reader: Partitions, messages: list[Message]) -> Iterator[Any]:
         """Everything that one poll gives. Raises `breaker.TooManyDead`, and the bundle fails."""
-        dead = breaker.of(self._settings.limit)
+        limit = breaker.of(self._settings.limit)
+        died: Counter[Death] = Counter()
         batches: dict[str, tuple[list[pa.RecordBatch], list[Mask | None]]] = {}
         newest: dict[int, int] = {}
         became: dict[str, dict[int, Counts]] = {}
         for message in messages:
             decoded = self.decode(message)
-            dead.note(decoded, message)
+            limit.note(decoded, message)
             for letter in decoded.dead:
                 self._tally.dead(letter.reason)
+                if (where := death(letter)) is not None:
+                    died[where] += letter.rows
                 yield beam.pvalue.TaggedOutput(DEAD, letter)
             for project, rows in decoded.rows.items():
                 self._tally.decoded(rows.num_rows)
@@ -182,15 +186,15 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
                 minutes = became.setdefault(project, {})
                 for minute, counts in tally(rows, fresh, late).items():
                     minutes[minute] = minutes[minute] + counts if minute in minutes else counts
-        dead.check()
+        limit.check()
         for project, (kept, masks) in batches.items():
             table = concat(kept, masks)
             if table.num_rows:
                 yield from cubes_of(table, project, self._settings.cap)
-        for project, minutes in became.items():
-            for part in outcomes(minutes):
-                value = TimestampedValue((key_of(project, part.grouping), part.cube), part.start)
-                yield beam.pvalue.TaggedOutput(LEDGER, value)
+        ledger = [(p, part) for p, minutes in became.items() for part in outcomes(minutes)]
+        for project, part in (*ledger, *deaths(died)):
+            value = TimestampedValue((key_of(project, part.grouping), part.cube), part.start)
+            yield beam.pvalue.TaggedOutput(LEDGER, value)
         for partition, time_ms in newest.items():
             reader.saw(partition, time_ms)
 

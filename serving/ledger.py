@@ -32,11 +32,11 @@ MAX_RANGE: Final = 25 * HOUR
 SEALED: Final = 2 * MINUTE  # seconds until both paths surely have a minute
 COMPARED: Final = HOUR  # seconds back: younger than the allowed lateness
 MAX_DIFFERENCES: Final = 100  # named in one reply
-# Of the reply, beside `rejected`: one number a minute.
+# Of the reply, beside `rejected` and `dead`: one number a minute.
 COLUMNS: Final = (
     *("received", "accepted", "decoded"),
     *OUTCOMES,
-    *("in_flight", "unreported", "unexplained"),
+    *("undecoded", "in_flight", "unreported", "unexplained"),
 )
 
 
@@ -83,12 +83,15 @@ def answer(
     pages = book.balances(project.name, start, end)
     seen = look(hot, events, project.name, start, end, now)
     rejected = sorted({reason for page in pages for reason in page.rejected})
+    dead = sorted({reason for page in pages for reason in page.dead})
     columns: dict[str, Any] = {
         "received": [page.received for page in pages],
         "accepted": [page.accepted for page in pages],
         "rejected": {r: [page.rejected.get(r, 0) for page in pages] for r in rejected},
         "decoded": [page.decoded for page in pages],
         **{name: [page.outcomes.get(name, 0) for page in pages] for name in OUTCOMES},
+        "dead": {r: [page.dead.get(r, 0) for page in pages] for r in dead},
+        "undecoded": [page.undecoded for page in pages],
         "in_flight": [page.in_flight for page in pages],
         "unreported": [page.unreported for page in pages],
         "unexplained": [page.unexplained for page in pages],

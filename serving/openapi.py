@@ -135,6 +135,7 @@ def document() -> dict[str, Any]:
                         "end": {"type": "integer"},
                         "time": {**_TIMES, "description": "Minutes of receipt."},
                         "rejected": {"type": "object", "additionalProperties": _TIMES},
+                        "dead": {"type": "object", "additionalProperties": _TIMES},
                         **dict.fromkeys(ledger.COLUMNS, _TIMES),
                         "total": {"type": "object"},
                         "stored": _object(

@@ -5,12 +5,13 @@ a minute (it alone writes that field, and they only grow); the pipeline counts w
 row it read, in windows, as a grouping set of its own. The balance, all numbers in events:
 
     received = accepted + rejected            (by the collectors)
-    accepted + unreported = decoded + in flight
+    accepted + unreported = decoded + undecoded + in flight
     decoded = counted + bot + duplicate + too_late
 
-`in_flight` is what was accepted and not decoded yet. `unreported` was decoded without an acceptance
-on record: a collector died between the broker's acknowledgement and its own note; the client
-may not have had an answer.
+`in_flight` is what was accepted and not read yet, `undecoded` what stands in dead letters: a
+message that cannot be decoded says in a header how many rows it holds. `unreported` was decoded
+without an acceptance on record: a collector died between the broker's acknowledgement and its own
+note; the client may not have had an answer.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +22,7 @@ import msgspec
 import numpy as np
 import redis
 
-from events.reasons import EVENT_REASONS
+from events.reasons import EVENT_REASONS, MESSAGE_REASONS
 from stores import layout
 from stores.contract import DAY, StoreUnavailable
 from stores.hot import KEEP, HotStore
@@ -29,6 +30,7 @@ from stores.pane import MINUTE
 
 GROUPING: Final = ("outcome",)
 OUTCOMES: Final = ("counted", "bot", "duplicate", "too_late")
+DEAD: Final = {f"dead:{reason}": reason for reason in MESSAGE_REASONS}  # series → reason
 RECEIVED, ACCEPTED = "received", "accepted"
 EXPIRES: Final = DAY + KEEP  # seconds after the minute
 
@@ -62,6 +64,8 @@ class Balance:
     accepted: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)  # by reason
     outcomes: Mapping[str, int] = field(default_factory=dict)  # by OUTCOMES
+    # By reason: rows of dead letters of this minute. After a fix they are among the outcomes too.
+    dead: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def decoded(self) -> int:
@@ -69,9 +73,14 @@ class Balance:
         return sum(self.outcomes.values())
 
     @property
+    def undecoded(self) -> int:
+        """Accepted, and in dead letters that no fix has made good."""
+        return min(sum(self.dead.values()), max(0, self.accepted - self.decoded))
+
+    @property
     def in_flight(self) -> int:
-        """Accepted, not decoded yet."""
-        return max(0, self.accepted - self.decoded)
+        """Accepted, not read yet."""
+        return max(0, self.accepted - self.decoded) - self.undecoded
 
     @property
     def unreported(self) -> int:
@@ -103,17 +112,20 @@ class LedgerReader:
             for minute in minutes:
                 pipe.hvals(key(project, minute))
             sent = [summed(values) for values in pipe.execute()]
-            read = self._store.many(project, GROUPING, [(o,) for o in OUTCOMES], start, end)
+            names = (*OUTCOMES, *DEAD)
+            read = self._store.many(project, GROUPING, [(name,) for name in names], start, end)
         except redis.RedisError as error:
             raise StoreUnavailable(f"the hot store: {error}"[:200]) from error
         rows = np.stack([each[:, 0] for each in read], axis=1).tolist()
+        split = len(OUTCOMES)
         return [
             Balance(
                 minute,
                 counts.pop(RECEIVED, 0),
                 counts.pop(ACCEPTED, 0),
                 counts,
-                {name: n for name, n in zip(OUTCOMES, row, strict=True) if n},
+                {name: n for name, n in zip(OUTCOMES, row[:split], strict=True) if n},
+                {name: n for name, n in zip(DEAD.values(), row[split:], strict=True) if n},
             )
             for minute, counts, row in zip(minutes, sent, rows, strict=True)
         ]

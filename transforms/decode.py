@@ -39,6 +39,7 @@ class Message(NamedTuple):
     offset: int = 0
     broker_ms: int = 0
     logged_ms: int = 0  # the same when it is the broker's own clock, else 0
+    count: int = 1  # rows that its producer says it holds
 
 
 @dataclass(frozen=True)
@@ -118,16 +119,16 @@ def decode(message: Message, currency: str = "USD", *, hot_only: bool = True) ->
     """
     payload = message.payload
     if not payload:
-        return Decoded({}, [_dead(message, payload, "message_empty", "no bytes")])
+        return Decoded({}, [_whole(message, "message_empty", "no bytes")])
     if message.content_type == batch.CONTENT_TYPE or batch.is_batch(payload):
         try:
             project, rows = batch.decode(payload, hot_only=hot_only)
             plausible.check(project, rows)
         except batch.BatchError as error:
-            return Decoded({}, [_dead(message, payload, error.code, str(error))])
+            return Decoded({}, [_whole(message, error.code, str(error))])
         return Decoded({project: _not_ahead(rows, message.logged_ms)}, [])
     if payload.lstrip()[:1] != b"{":
-        return Decoded({}, [_dead(message, payload, "message_undecodable", "no known format")])
+        return Decoded({}, [_whole(message, "message_undecodable", "no known format")])
     return _decode_json(message, currency, hot_only)
 
 
@@ -249,6 +250,10 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return pa.array(values, kind.value_type).dictionary_encode()
     return pa.array(values, kind)
+
+
+def _whole(message: Message, reason: str, detail: str) -> DeadLetter:
+    return _dead(message, message.payload, reason, detail, rows=message.count)
 
 
 def _dead(

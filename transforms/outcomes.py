@@ -1,25 +1,31 @@
 """What became of the rows that were read: one small cube per project and minute of receipt.
 
-The ledger's side of the pipeline. Every row that a message held ends as exactly one of OUTCOMES, so
-their sum is what was decoded. They are counted in windows like everything else: absolute values,
-larger count wins, so the ledger survives what the numbers survive. Pure.
+The ledger's side of the pipeline. Every row that was decoded ends as exactly one of OUTCOMES, so
+their sum is what was decoded; rows of dead letters are counted beside them, by reason. They are
+counted in windows like everything else: absolute values, larger count wins, so the ledger survives
+what the numbers survive. Pure.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stores.ledger import GROUPING, OUTCOMES
+from events import plausible
+from stores.ledger import DEAD, GROUPING, OUTCOMES
 from stores.pane import MEASURES, MINUTE
 from transforms.aggregate import Partial
 from transforms.cube import Cube
+from transforms.decode import DeadLetter
 
 COUNTED, BOT, DUPLICATE, TOO_LATE = range(len(OUTCOMES))
+_DEAD_NAMES: Final = {reason: name for name, reason in DEAD.items()}
 
 Mask = NDArray[np.bool_]
 Counts = NDArray[np.int64]  # one per outcome
+Death = tuple[str, int, str]  # project, minute of receipt (epoch seconds), reason
 
 
 def tally(rows: pa.RecordBatch, fresh: Mask | None, late: Mask | None) -> dict[int, Counts]:
@@ -46,7 +52,31 @@ def tally(rows: pa.RecordBatch, fresh: Mask | None, late: Mask | None) -> dict[i
 def outcomes(counts: Mapping[int, Counts]) -> Iterator[Partial]:
     """A cube for each minute, with the outcomes that occurred."""
     for minute, row in counts.items():
-        held = np.flatnonzero(row)
-        measures = np.zeros((len(held), len(MEASURES)), np.int64)
-        measures[:, 0] = row[held]
-        yield Partial(GROUPING, minute, Cube([OUTCOMES[i] for i in held.tolist()], measures))
+        held = np.flatnonzero(row).tolist()
+        yield _part(minute, {OUTCOMES[i]: int(row[i]) for i in held})
+
+
+def death(letter: DeadLetter) -> Death | None:
+    """Where a letter's rows are counted: the minute in which its message came.
+
+    None when it names no project, or its message has no time.
+    """
+    project = letter.project
+    if project is None or letter.broker_ms <= 0 or not plausible.is_project(project):
+        return None
+    return project, letter.broker_ms // 1000 // MINUTE * MINUTE, letter.reason
+
+
+def deaths(rows: Mapping[Death, int]) -> Iterator[tuple[str, Partial]]:
+    """By project, a cube for each minute, with the reasons that occurred."""
+    found: dict[tuple[str, int], dict[str, int]] = {}
+    for (project, minute, reason), count in rows.items():
+        found.setdefault((project, minute), {})[_DEAD_NAMES[reason]] = count
+    for (project, minute), counts in found.items():
+        yield project, _part(minute, counts)
+
+
+def _part(minute: int, counts: Mapping[str, int]) -> Partial:
+    measures = np.zeros((len(counts), len(MEASURES)), np.int64)
+    measures[:, 0] = list(counts.values())
+    return Partial(GROUPING, minute, Cube(list(counts), measures))

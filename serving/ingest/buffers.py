@@ -112,7 +112,7 @@ def _message(project: str, partition: int, rows: list[Row]) -> Outgoing:
     headers = [
         (batch.HEADER_CONTENT_TYPE, batch.CONTENT_TYPE.encode()),
         (batch.HEADER_PROJECT, project.encode()),
-        ("count", str(len(rows)).encode()),
+        (batch.HEADER_COUNT, str(len(rows)).encode()),
         ("schema", batch.VERSION.encode()),
     ]
     earliest: int = min(row[0] for row in rows)

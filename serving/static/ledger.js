@@ -26,6 +26,8 @@ export class Ledger {
       ["Accepted", total.accepted],
       ...Object.entries(total.rejected).map(([reason, count]) => [`Rejected: ${reason}`, count]),
       ...Object.entries(OUTCOMES).map(([name, title]) => [title, total[name]]),
+      ...Object.entries(total.dead).map(([reason, count]) => [`In dead letters: ${reason}`, count]),
+      ["Accepted, only in dead letters", total.undecoded],
       ["In flight", total.in_flight],
       ["Decoded, acceptance not on record", total.unreported],
       ...Object.entries(stored.other)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pipelines import log_reader
 from pipelines.log_reader import LogReader, LogSettings
 
 NOW = 1_700_000_000.0
@@ -78,6 +79,14 @@ def test_a_broker_that_is_away_holds_the_watermark(
     clock.now += 60
     assert reader.watermark() == int(clock.now * 1000) - 10_000
     assert reader.lost_since is None
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [(b"7", 7), (None, 1), (b"", 1), (b"0", 1), (b"-3", 1), (b"100001", 1), (b"\xb2", 1)],
+)
+def test_a_message_says_how_many_rows_it_holds(said: bytes | None, count: int) -> None:
+    assert log_reader._count({"count": said}) == count
 
 
 def test_a_restored_watermark_holds_until_more_is_seen(reader: LogReader) -> None:

@@ -56,16 +56,21 @@ COUNTS = st.integers(0, 50)
     st.dictionaries(st.sampled_from(OUTCOMES), COUNTS),
     COUNTS,
     st.dictionaries(st.sampled_from(["event_malformed", "amount_invalid"]), COUNTS),
+    st.dictionaries(st.sampled_from(["message_undecodable", "amount_invalid"]), COUNTS),
 )
-def test_a_minute_balances(outcomes: dict[str, int], accepted: int, rejected: dict[str, int]):
-    page = Balance(MINUTE, accepted + sum(rejected.values()), accepted, rejected, outcomes)
-    assert page.accepted + page.unreported == page.decoded + page.in_flight
+def test_a_minute_balances(
+    outcomes: dict[str, int], accepted: int, rejected: dict[str, int], dead: dict[str, int]
+):
+    page = Balance(MINUTE, accepted + sum(rejected.values()), accepted, rejected, outcomes, dead)
+    assert page.accepted + page.unreported == page.decoded + page.undecoded + page.in_flight
     assert page.unexplained == 0
+    assert 0 <= page.undecoded <= sum(dead.values())
     assert 0 in (page.in_flight, page.unreported)
     reply = ledger.answer(Book(page), MemoryReader(), None, None, DEMO, (MINUTE, MINUTE + 60), NOW)
     total = reply["total"]
     assert total["received"] == total["accepted"] + sum(total["rejected"].values())
     assert total["decoded"] == sum(total[name] for name in OUTCOMES)
+    assert sum(total["dead"].values()) == sum(dead.values())
 
 
 def test_paths_that_agree():

@@ -7,8 +7,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stores.ledger import GROUPING, OUTCOMES
-from transforms.outcomes import outcomes, tally
+from stores.ledger import DEAD, GROUPING, OUTCOMES
+from transforms.decode import Message, decode
+from transforms.outcomes import death, deaths, outcomes, tally
 
 MINUTE = 1_700_000_040
 
@@ -54,3 +55,24 @@ def test_every_row_is_exactly_one_outcome(
     assert found == expected
     assert all(part.grouping == GROUPING for part in parts)
     assert {name for _, name in found} <= set(OUTCOMES)
+
+
+def test_a_message_that_cannot_be_decoded_counts_for_the_rows_that_it_says_it_holds() -> None:
+    message = Message(b"\x00", project="p", broker_ms=MINUTE * 1000 + 5, count=7)
+    (letter,) = decode(message).dead
+    assert death(letter) == ("p", MINUTE, "message_undecodable")
+    assert letter.rows == 7
+    ((project, part),) = deaths({("p", MINUTE, letter.reason): letter.rows})
+    assert (project, part.grouping, part.start) == ("p", GROUPING, MINUTE)
+    (name,) = part.cube.names
+    assert (DEAD[name], part.cube.measures[:, 0].tolist()) == ("message_undecodable", [7])
+
+
+def test_letters_of_nobody_and_of_no_time_are_in_no_ledger() -> None:
+    for message in (
+        Message(b"\x00", broker_ms=MINUTE * 1000),
+        Message(b"\x00", project="No Project", broker_ms=MINUTE * 1000),
+        Message(b"\x00", project="p"),
+    ):
+        (letter,) = decode(message).dead
+        assert death(letter) is None
