@@ -39,7 +39,7 @@ class Message(NamedTuple):
     offset: int = 0
     broker_ms: int = 0
     logged_ms: int = 0  # the same when it is the broker's own clock, else 0
-    count: int = 1  # rows that its producer says it holds
+    stated_rows: int = 1  # by its producer
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _whole(message: Message, reason: str, detail: str) -> DeadLetter:
-    return _dead(message, message.payload, reason, detail, rows=message.count)
+    return _dead(message, message.payload, reason, detail, rows=message.stated_rows)
 
 
 def _dead(

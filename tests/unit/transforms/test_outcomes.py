@@ -58,7 +58,7 @@ def test_every_row_is_exactly_one_outcome(
 
 
 def test_a_message_that_cannot_be_decoded_counts_for_the_rows_that_it_says_it_holds() -> None:
-    message = Message(b"\x00", project="p", broker_ms=MINUTE * 1000 + 5, count=7)
+    message = Message(b"\x00", project="p", broker_ms=MINUTE * 1000 + 5, stated_rows=7)
     (letter,) = decode(message).dead
     assert death(letter) == ("p", MINUTE, "message_undecodable")
     assert letter.rows == 7
