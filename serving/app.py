@@ -84,7 +84,7 @@ def create_app(
     stores = Stores(HotReader(store), cold, SealedCache(client))
     replies = Replies(settings.refresh_seconds)
     book = LedgerReader(client, store)
-    app.extensions["audit"] = Audit(book, stores.hot, events, projects.names())
+    audit = app.extensions["audit"] = Audit(book, stores.hot, events, projects.names())
     history = History(cold)
     observe.watch(app)
     hub = app.extensions["live"] = Hub(store, client, settings.refresh_seconds)
@@ -163,7 +163,10 @@ def create_app(
     def get_ledger() -> flask.Response:
         project, now = asking(), time.time()
         span = ledger.parse(flask.request.args.to_dict(flat=False), now)
-        answer = partial(ledger.answer, book, stores.hot, stores.cold, events, project, span, now)
+        standing = audit.standing(project.name)
+        answer = partial(
+            ledger.answer, book, stores.hot, stores.cold, events, project, span, now, standing
+        )
         body = replies.get((project.name, span), lambda: msgspec.json.encode(answer()))
         return flask.Response(body, mimetype="application/json")
 

@@ -5,11 +5,12 @@ They are compared for minutes that are sealed and not older than late events may
 events keep what windows leave out as too late.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from serving import times
 from serving.arguments import check_names, invalid
@@ -27,6 +28,8 @@ from stores.contract import (
 from stores.ledger import OUTCOMES, Balance
 from stores.pane import DIMENSIONS, MEASURES, MINUTE
 
+Flags = NDArray[np.bool_]
+
 PARAMETERS: Final = ("start", "end")
 MAX_RANGE: Final = 25 * HOUR
 SEALED: Final = 2 * MINUTE  # seconds until both paths surely have a minute
@@ -38,6 +41,15 @@ COLUMNS: Final = (
     *OUTCOMES,
     *("undecoded", "in_flight", "unreported", "unexplained"),
 )
+
+
+class Difference(NamedTuple):
+    """A number on which two counts of a minute differ."""
+
+    minute: int
+    measure: str
+    windows: int
+    raw_events: int
 
 
 class Balances(Protocol):
@@ -77,8 +89,9 @@ def answer(
     project: Project,
     span: tuple[int, int],
     now: float,
+    standing: Collection[Difference] = (),
 ) -> dict[str, Any]:
-    """The reply. Raises StoreUnavailable when the hot store is away."""
+    """The reply; `standing`: see `paths`. Raises StoreUnavailable when the hot store is away."""
     start, end = span
     pages = book.balances(project.name, start, end)
     seen = look(hot, events, project.name, start, end, now)
@@ -109,7 +122,7 @@ def answer(
             else sum(values)
             for name, values in columns.items()
         },
-        "paths": paths(hot, project.name, seen),
+        "paths": paths(seen, standing),
         "stored": stored(hot, cold, project.name, seen),
     }
 
@@ -121,6 +134,7 @@ class Look(NamedTuple):
     windows: Ints  # `MEASURES` per minute
     raw: Ints | None
     unavailable: str | None  # why there are no raw ones
+    closed: Flags  # which minutes both surely have
 
 
 def look(
@@ -136,15 +150,17 @@ def look(
     high = min(end, int(now - SEALED) // MINUTE * MINUTE)
     if low >= high:
         empty = np.zeros((0, len(MEASURES)), np.int64)
-        return Look((), empty, empty, None)
+        return Look((), empty, empty, None, np.zeros(0, np.bool_))
     cuts = tuple(range(low, high + MINUTE, MINUTE))
     windows = _by_minute(hot, project, cuts)
+    bits = hot.completeness(project, cuts)
+    closed: Flags = np.isin(bits, [HAS_FINAL, HAS_REVISED]) | ~windows.any(axis=1)
     if events is None:
-        return Look(cuts, windows, None, "no raw events are kept")
+        return Look(cuts, windows, None, "no raw events are kept", closed)
     try:
-        return Look(cuts, windows, events.minute_counts(project, low, high), None)
+        return Look(cuts, windows, events.minute_counts(project, low, high), None, closed)
     except (StoreUnavailable, TooMuch):
-        return Look(cuts, windows, None, "the store of raw events does not answer")
+        return Look(cuts, windows, None, "the store of raw events does not answer", closed)
 
 
 def _by_minute(store: Reader, project: str, cuts: tuple[int, ...], *by: str) -> Ints:
@@ -154,26 +170,30 @@ def _by_minute(store: Reader, project: str, cuts: tuple[int, ...], *by: str) -> 
     return total
 
 
-def paths(hot: Reader, project: str, seen: Look) -> dict[str, Any]:
-    """How many minutes were compared, and each number on which windows and raw events differ."""
-    cuts, windows, raw, unavailable = seen
-    if raw is None or not cuts:
-        return {"compared": 0, "differences": [], "unavailable": unavailable}
-    closed = np.isin(hot.completeness(project, cuts), [HAS_FINAL, HAS_REVISED])
-    closed |= ~windows.any(axis=1)
+def differences(seen: Look) -> list[Difference]:
+    """Each number of a closed minute on which windows and raw events differ."""
+    cuts, windows, raw, _, closed = seen
+    if raw is None:
+        return []
     differ = np.argwhere((raw != windows) & closed[:, None]).tolist()
+    return [
+        Difference(cuts[step], MEASURES[i], int(windows[step, i]), int(raw[step, i]))
+        for step, i in differ
+    ]
+
+
+def paths(seen: Look, standing: Collection[Difference]) -> dict[str, Any]:
+    """How many minutes were compared, and on what windows and raw events differ.
+
+    A late event is for seconds in one of them only; `standing` are those that an audit has seen
+    twice, and that are wrong.
+    """
+    compared = 0 if seen.raw is None else int(seen.closed.sum())
+    found = differences(seen)[:MAX_DIFFERENCES]
     return {
-        "compared": int(closed.sum()),
-        "differences": [
-            {
-                "minute": cuts[step],
-                "measure": MEASURES[column],
-                "windows": int(windows[step, column]),
-                "raw_events": int(raw[step, column]),
-            }
-            for step, column in differ[:MAX_DIFFERENCES]
-        ],
-        "unavailable": None,
+        "compared": compared,
+        "differences": [{**one._asdict(), "standing": one in standing} for one in found],
+        "unavailable": seen.unavailable,
     }
 
 
@@ -182,7 +202,7 @@ def stored(hot: Reader, cold: Reader | None, project: str, seen: Look) -> dict[s
 
     `other`: of these, how many are in no series of a grouping set, since the day had too many.
     """
-    cuts, windows, raw, _ = seen
+    cuts, windows, raw, *_ = seen
     rows = windows[:, 0]
     found: dict[str, Any] = {
         "time": list(cuts[:-1]),

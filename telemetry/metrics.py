@@ -162,7 +162,7 @@ SERVICE_AUDITS: Final = SERVICE.count(
 )
 SERVICE_DIFFERENCES: Final = SERVICE.level(
     "ledger_differences",
-    "Numbers of sealed minutes of the last hour on which windows and raw events differ. Alert "
+    "Numbers of sealed minutes of the last hour on which windows and raw events differ, at two looks in a row. Alert "
     "above 0.",
 )
 SERVICE_COMPARED: Final = SERVICE.level(

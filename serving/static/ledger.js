@@ -18,7 +18,8 @@ export class Ledger {
     const reply = await this.fetchReply();
     if (reply === null) return;
     const { total, paths, stored } = reply;
-    const wrong = paths.differences.length + total.unexplained;
+    const standing = paths.differences.filter((each) => each.standing); // others are late events on their way
+    const wrong = standing.length + total.unexplained;
     this.line.parentElement.classList.toggle("wrong", wrong > 0);
     setText(this.line, sentence(total, paths, wrong));
     const lines = [
@@ -33,7 +34,7 @@ export class Ledger {
       ...Object.entries(stored.other)
         .map(([dimensions, counts]) => [`In no series by ${dimensions.replaceAll(",", ", ")} (too many)`, sum(counts)])
         .filter(([, count]) => count > 0),
-      ...paths.differences.map((each) => [
+      ...standing.map((each) => [
         `${clock(each.minute)} ${each.measure}: windows ${integer(each.windows)}, raw events`, each.raw_events,
       ]),
     ];

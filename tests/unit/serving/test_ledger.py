@@ -86,9 +86,13 @@ def test_a_difference_is_named():
     hot.put(MINUTE, rows=5)
     reply = ask(Book(), hot, Raw(**{f"m{MINUTE}": 6, f"m{MINUTE + 60}": 1}))
     assert reply["paths"]["differences"] == [
-        {"minute": MINUTE, "measure": "rows", "windows": 5, "raw_events": 6},
-        {"minute": MINUTE + 60, "measure": "rows", "windows": 0, "raw_events": 1},
+        {"minute": at, "measure": "rows", "windows": w, "raw_events": r, "standing": False}
+        for at, w, r in ((MINUTE, 5, 6), (MINUTE + 60, 0, 1))
     ]
+    raw = Raw(**{f"m{MINUTE}": 6})
+    seen = ledger.Difference(MINUTE, "rows", 5, 6)
+    again = ledger.answer(Book(), hot, None, raw, DEMO, SPAN, NOW, {seen})
+    assert [each["standing"] for each in again["paths"]["differences"]] == [True]
 
 
 def test_an_open_minute_is_not_compared():
