@@ -162,8 +162,8 @@ SERVICE_AUDITS: Final = SERVICE.count(
 )
 SERVICE_DIFFERENCES: Final = SERVICE.level(
     "ledger_differences",
-    "Numbers of sealed minutes of the last hour on which windows and raw events differ, at two looks in a row. Alert "
-    "above 0.",
+    "Numbers of sealed minutes of the last hour on which windows and raw events differ, at two "
+    "looks in a row. Alert above 0.",
 )
 SERVICE_COMPARED: Final = SERVICE.level(
     "ledger_compared_minutes", "Minutes compared for that, over all projects."
