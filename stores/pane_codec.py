@@ -45,10 +45,12 @@ def decode(data: bytes) -> Pane:
     """The pane of `encode`'s bytes. Raises ValueError for anything else."""
     try:
         wire = _decoder.decode(data)
-    except msgspec.DecodeError as error:
+        if wire.version != _VERSION:
+            raise ValueError(f"of version {wire.version}")
+        measures = np.frombuffer(wire.measures, np.int64).reshape(len(wire.series), len(MEASURES))
+        entries = np.frombuffer(wire.sketch, np.uint32)
+    except (msgspec.DecodeError, ValueError) as error:  # text that is no UTF-8 is the latter
         raise ValueError(f"not a pane: {error}") from error
-    if wire.version != _VERSION:
-        raise ValueError(f"a pane of version {wire.version}")
     return Pane(
         wire.project,
         wire.grouping,
@@ -56,6 +58,6 @@ def decode(data: bytes) -> Pane:
         wire.width,
         wire.status,
         wire.series,
-        np.frombuffer(wire.measures, np.int64).reshape(len(wire.series), len(MEASURES)),
-        np.frombuffer(wire.sketch, np.uint32),
+        measures,
+        entries,
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stores.pane import FINAL, GROUPING_SETS, MEASURES, MINUTE, PARTIAL, REVISED, Pane
@@ -41,6 +41,7 @@ def test_a_pane_survives(pane: Pane):
 
 
 @given(st.binary(max_size=40))
+@example(b"\x99\x00\xae" + bytes(13) + b"\x80")  # text that is no UTF-8
 def test_other_bytes_are_refused(data: bytes):
     with pytest.raises(ValueError, match="pane"):
         decode(data)
