@@ -81,7 +81,10 @@ def encode(letter: Letter) -> bytes:
 
 def decode(data: bytes) -> Letter:
     """Raises `msgspec.DecodeError` for what is no letter of this version."""
-    letter = _decoder.decode(data)
+    try:
+        letter = _decoder.decode(data)
+    except (UnicodeDecodeError, RecursionError) as error:  # these it does not make its own
+        raise msgspec.DecodeError(str(error)) from error
     if letter.version != VERSION:
         raise msgspec.ValidationError(f"a dead letter of version {letter.version}")
     return letter

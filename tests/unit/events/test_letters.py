@@ -83,3 +83,11 @@ def test_of_another_version_is_no_letter() -> None:
     other = msgspec.structs.replace(letter, version=2)
     with pytest.raises(msgspec.DecodeError):
         letters.decode(letters.encode(other))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff", b'{"reason":"\xff"}', b'{"more":' + b"[" * 100_000, b"[]", b"{}"]
+)
+def test_what_is_no_letter_is_refused_in_one_way(data: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        letters.decode(data)
