@@ -44,14 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--run_dir", type=Path, default=Path(".run"), help="of `make run`")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
-    steps = []
-    for rate in map(int, options.rates.split(",")):
-        step = play(options, rate)
-        steps.append(step)
-        print(json.dumps(step), flush=True)
-        if not step["kept_up"]:
-            break
-    best = max((s["events_per_second"] for s in steps if s["kept_up"]), default=0)
+    steps, best = climb(options, options.rates)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     result = {
         "events_per_second": best,
@@ -65,6 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json:
         options.json.write_text(json.dumps(result, indent=1))
     return 0
+
+
+def climb(options: argparse.Namespace, rates: str) -> tuple[list[dict[str, Any]], int]:
+    """Rising rates, to the first that is not kept up with; and events/s of the last that was."""
+    steps: list[dict[str, Any]] = []
+    for rate in map(int, rates.split(",")):
+        steps.append(play(options, rate))
+        print(json.dumps(steps[-1]), flush=True)
+        if not steps[-1]["kept_up"]:
+            break
+    return steps, max((s["events_per_second"] for s in steps if s["kept_up"]), default=0)
 
 
 def play(

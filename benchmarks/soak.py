@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from benchmarks import chain
@@ -63,8 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         tempfile.TemporaryDirectory(prefix="soak-") as folder,
         Stack(Path(folder), lateness=options.lateness) as stack,
     ):
-        steps = [] if options.rate else _probe(options, stack)
-        capacity = max((s["events_per_second"] for s in steps if s["kept_up"]), default=0)
+        probe = _target(options, stack, PROBE_SECONDS)
+        steps, capacity = ([], 0) if options.rate else chain.climb(probe, options.rates)
         rate = options.rate or options.share * capacity
         print(f"capacity {capacity:,} events/s; now {rate:,.0f}", flush=True)
         load = _target(options, stack, options.settle + options.seconds)
@@ -108,17 +108,6 @@ def _target(options: argparse.Namespace, stack: Stack, seconds: int) -> argparse
         per_request=options.per_request,
         grace=options.grace,
     )
-
-
-def _probe(options: argparse.Namespace, stack: Stack) -> list[dict[str, Any]]:
-    """Rising rates, to the first that is not kept up with."""
-    steps: list[dict[str, Any]] = []
-    for rate in map(int, options.rates.split(",")):
-        steps.append(chain.play(_target(options, stack, PROBE_SECONDS), rate))
-        print(json.dumps(steps[-1]), flush=True)
-        if not steps[-1]["kept_up"]:
-            break
-    return steps
 
 
 def _watch(stack: Stack, options: argparse.Namespace, looks: list[Look]) -> None:

@@ -5,6 +5,7 @@ watermark. Knows Kafka and the clock, nothing of Beam.
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -188,8 +189,7 @@ class LogReader:
             messages.append(message)
         elif error.code() == KafkaError._PARTITION_EOF:
             self._ended[partition] = record.offset()  # past the marks of transactions, too
-        elif error.retriable() or error.code() in _PASSING:
-            # librdkafka reconnects by itself.
+        elif _passes(error):
             _log.warning("kafka: %s", error.str())
         else:
             raise BrokerError(error.str())
@@ -271,7 +271,7 @@ def _next(consumer: Any, partition: int) -> Any:
             return record
         if error.code() == KafkaError._PARTITION_EOF:
             return None
-        if not error.retriable() and error.code() not in _PASSING:
+        if not _passes(error):
             raise BrokerError(error.str())
     raise BrokerError(f"nothing of partition {partition} within 60 s")
 
@@ -279,38 +279,27 @@ def _next(consumer: Any, partition: int) -> Any:
 def spans_of(settings: LogSettings) -> dict[int, tuple[int, int]]:
     """Of each partition the first offset that is still there, and the next. Raises BrokerError."""
     partitions = partitions_of(settings)
-    consumer = Consumer(_config(settings))
-    try:
+    with _asking(settings) as consumer:
         return {
             partition: consumer.get_watermark_offsets(
                 TopicPartition(settings.topic, partition), timeout=_TIMEOUT
             )
             for partition in partitions
         }
-    except KafkaException as error:
-        raise BrokerError(f"{settings.bootstrap}: {error.args[0].str()}") from error
-    finally:
-        consumer.close()
 
 
 def partitions_of(settings: LogSettings) -> list[int]:
     """The topic's partitions. Raises BrokerError when the topic or the broker is not there."""
-    consumer = Consumer(_config(settings))
-    try:
+    with _asking(settings) as consumer:
         topic = consumer.list_topics(settings.topic, timeout=_TIMEOUT).topics[settings.topic]
         if topic.error is not None:
             raise BrokerError(f"topic {settings.topic}: {topic.error.str()}")
         return sorted(topic.partitions)
-    except KafkaException as error:
-        raise BrokerError(f"{settings.bootstrap}: {error.args[0].str()}") from error
-    finally:
-        consumer.close()
 
 
 def offsets_at(settings: LogSettings, partitions: Iterable[int], broker_ms: int) -> Offsets:
     """The first offset at or after a broker time, by partition; the end when there is none."""
-    consumer = Consumer(_config(settings))
-    try:
+    with _asking(settings) as consumer:
         asked = [TopicPartition(settings.topic, p, broker_ms) for p in partitions]
         found = {}
         for answer in consumer.offsets_for_times(asked, timeout=_TIMEOUT):
@@ -322,10 +311,23 @@ def offsets_at(settings: LogSettings, partitions: Iterable[int], broker_ms: int)
                 offset = consumer.get_watermark_offsets(where, timeout=_TIMEOUT)[1]
             found[answer.partition] = offset
         return found
+
+
+@contextmanager
+def _asking(settings: LogSettings) -> Iterator[Any]:
+    """A consumer that reads nothing. What Kafka refuses is a BrokerError."""
+    consumer = Consumer(_config(settings))
+    try:
+        yield consumer
     except KafkaException as error:
         raise BrokerError(f"{settings.bootstrap}: {error.args[0].str()}") from error
     finally:
         consumer.close()
+
+
+def _passes(error: KafkaError) -> bool:
+    """Whether the client gets over an error by itself, as when it reconnects."""
+    return error.retriable() or error.code() in _PASSING
 
 
 _PASSING: Final = {

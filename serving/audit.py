@@ -60,7 +60,7 @@ class Audit:
                 standing = found & self._seen.get(project, frozenset())
                 self._seen[project], self._standing[project] = found, standing
                 differences += len(standing)
-                compared += 0 if seen.raw is None else int(seen.closed.sum())
+                compared += seen.compared
         except StoreUnavailable as error:
             _log.warning("no audit of the ledger: %s", error)
             metrics.SERVICE_AUDITS.inc("unavailable")

@@ -136,6 +136,11 @@ class Look(NamedTuple):
     unavailable: str | None  # why there are no raw ones
     closed: Flags  # which minutes both surely have
 
+    @property
+    def compared(self) -> int:
+        """How many minutes both counts are there for."""
+        return 0 if self.raw is None else int(self.closed.sum())
+
 
 def look(
     hot: Reader,
@@ -188,10 +193,9 @@ def paths(seen: Look, standing: Collection[Difference]) -> dict[str, Any]:
     A late event is for seconds in one of them only; `standing` are those that an audit has seen
     twice, and that are wrong.
     """
-    compared = 0 if seen.raw is None else int(seen.closed.sum())
     found = differences(seen)[:MAX_DIFFERENCES]
     return {
-        "compared": compared,
+        "compared": seen.compared,
         "differences": [{**one._asdict(), "standing": one in standing} for one in found],
         "unavailable": seen.unavailable,
     }

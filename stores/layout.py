@@ -38,8 +38,8 @@ HEARTBEAT: Final = "sl:job:heartbeat"
 SEEN: Final = "sl:job:seen"
 LOST: Final = "sl:job:lost"
 SINCE: Final = "sl:since"
-STOPPED: Final = "sl:job:stopped"  # when and why it stopped by itself
-WATERMARKS: Final = "sl:job:watermarks"  # of each reader, by its partitions
+STOPPED: Final = "sl:job:stopped"
+WATERMARKS: Final = "sl:job:watermarks"
 
 # rows first: the version that the script compares.
 RECORD: Final = np.dtype(

@@ -17,6 +17,7 @@ from stores.pane import FINAL, MINUTE
 from tests.chaos import outages
 from tests.chaos.judge import PROJECT
 from tests.chaos.stack import LATENESS, Stack
+from tests.integration.jobs import kill_hard
 from tests.integration.waiting import wait_for
 
 FREEZE: Final = 20.0  # seconds
@@ -33,15 +34,8 @@ class Blow(NamedTuple):
     at: float
 
 
-def _kill(process: ManagedProcess) -> None:
-    """kill -9 of the whole group: no goodbye, nothing flushed."""
-    assert process.pid is not None
-    os.killpg(process.pid, signal.SIGKILL)
-    process.stop()
-
-
 def _restart(process: ManagedProcess, rng: random.Random) -> str:
-    _kill(process)
+    kill_hard(process)
     time.sleep(rng.uniform(0, DOWN))
     process.start()
     return f"{process.name} killed and started"
@@ -85,7 +79,7 @@ def _cut_power(stack: Stack, rng: random.Random) -> Blow:
             raise AssertionError("no minute closed within 300 s")
         time.sleep(0.1)
     struck = time.monotonic()
-    _kill(stack.valkey)
+    kill_hard(stack.valkey)
     log, size = _newest(folder)
     # A log that was begun within this second, in the place of a larger one, keeps its beginning.
     left = next((before for name, before in seen if name == log), size)

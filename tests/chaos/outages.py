@@ -5,16 +5,12 @@ That nothing is lost or doubled is for the judge of the rounds to say.
 """
 
 import json
-import os
 import random
-import signal
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,6 +19,7 @@ import websocket
 from deploy.ports import HOST
 from deploy.process import ManagedProcess
 from tests.chaos.stack import Stack
+from tests.integration.jobs import kill_hard
 from tests.integration.waiting import wait_for
 
 KEY: Final = "demo-read-key"
@@ -56,54 +53,43 @@ class Seen:
 
 def valkey(stack: Stack, _: random.Random) -> str:
     """The hot store: collectors and job go on, the service says that it has no fresh numbers."""
-    with _without(stack.valkey, stack) as seen:
-        pass
-    _wanted(seen.answers["recent lacks hot"] > 0, f"the missing hot store was not said: {seen}")
-    _wanted(seen.answers["recent whole"] == 0, f"answers without the hot store: {seen}")
-    _wanted(seen.messages["store_unavailable"] > 0, f"the socket was not told: {seen}")
+    seen = _without(stack.valkey, stack)
+    assert seen.answers["recent lacks hot"] > 0, f"the missing hot store was not said: {seen}"
+    assert seen.answers["recent whole"] == 0, f"answers without the hot store: {seen}"
+    assert seen.messages["store_unavailable"] > 0, f"the socket was not told: {seen}"
     return _done(stack.valkey, stack, seen)
 
 
 def clickhouse(stack: Stack, _: random.Random) -> str:
     """History: live numbers go on, questions about old times are told what is missing."""
-    with _without(stack.clickhouse, stack) as seen:
-        pass
-    _wanted(seen.answers["old lacks clickhouse"] > 0, f"missing history was not said: {seen}")
-    _wanted(seen.answers["recent whole"] > 0, f"recent minutes need no history: {seen}")
-    _wanted(seen.answers["recent lacks hot"] == 0, f"the hot store was there: {seen}")
-    _wanted(seen.silence < SILENCE, f"the socket was silent: {seen}")
-    _wanted(set(seen.job) == {"alive"}, f"the job was there: {seen}")
+    seen = _without(stack.clickhouse, stack)
+    assert seen.answers["old lacks clickhouse"] > 0, f"missing history was not said: {seen}"
+    assert seen.answers["recent whole"] > 0, f"recent minutes need no history: {seen}"
+    assert seen.answers["recent lacks hot"] == 0, f"the hot store was there: {seen}"
+    assert seen.silence < SILENCE, f"the socket was silent: {seen}"
+    assert set(seen.job) == {"alive"}, f"the job was there: {seen}"
     return _done(stack.clickhouse, stack, seen)
 
 
 def broker(stack: Stack, _: random.Random) -> str:
     """The log: collectors answer 503 with Retry-After, the service shows what it has."""
-    with _without(stack.kafka, stack) as seen:
-        pass
-    _wanted(seen.answers["recent whole"] > 0, f"the stores were there: {seen}")
-    _wanted(seen.silence < SILENCE, f"the socket was silent: {seen}")
-    _wanted(seen.answers["collector 503"] > 0, f"the collector was not unready: {seen}")
-    _wanted(seen.job["without its log"] > 0, f"the lost log was not said: {seen}")
+    seen = _without(stack.kafka, stack)
+    assert seen.answers["recent whole"] > 0, f"the stores were there: {seen}"
+    assert seen.silence < SILENCE, f"the socket was silent: {seen}"
+    assert seen.answers["collector 503"] > 0, f"the collector was not unready: {seen}"
+    assert seen.job["without its log"] > 0, f"the lost log was not said: {seen}"
     return _done(stack.kafka, stack, seen)
-
-
-def _wanted(true: bool, otherwise: str) -> None:
-    if not true:
-        raise AssertionError(otherwise)
 
 
 def _done(process: ManagedProcess, stack: Stack, seen: Seen) -> str:
     return f"{process.name} away for {stack.away:.0f} s; {seen.told()}"
 
 
-@contextmanager
-def _without(process: ManagedProcess, stack: Stack) -> Iterator[Seen]:
+def _without(process: ManagedProcess, stack: Stack) -> Seen:
     """Killed with -9, and started again after `stack.away` seconds; what was seen meanwhile."""
     seen = Seen(memory={name: (size, size) for name, size in stack.memory().items()})
     over = threading.Event()
-    assert process.pid is not None
-    os.killpg(process.pid, signal.SIGKILL)
-    process.stop()
+    kill_hard(process)
     back = time.monotonic() + stack.away
     socket = threading.Thread(target=_listen, args=(stack, seen, over), daemon=True)
     socket.start()
@@ -115,13 +101,13 @@ def _without(process: ManagedProcess, stack: Stack) -> Iterator[Seen]:
                 first, most = seen.memory.get(name, (size, size))
                 seen.memory[name] = first, max(most, size)
             time.sleep(1.0)
-        yield seen
     finally:
         over.set()
         process.start()
         socket.join(30)
     ready = f"http://{HOST}:{stack.service_port}/readyz"
     wait_for("ready service", lambda: _get(ready)[0] == 200, 60)
+    return seen
 
 
 def _ask(stack: Stack, seen: Seen) -> None:

@@ -8,6 +8,7 @@ import redis
 
 from deploy.artifacts import ensure_jars
 from deploy.children import PythonChild, heartbeat_fresh
+from deploy.process import ManagedProcess
 from stores.layout import HEARTBEAT
 
 
@@ -43,8 +44,8 @@ def forget_heartbeat(redis_url: str) -> None:
         client.delete(HEARTBEAT)
 
 
-def kill_hard(job: PythonChild) -> None:
-    """kill -9 of the Python worker and all that belongs to it."""
-    assert job.pid is not None
-    os.killpg(job.pid, signal.SIGKILL)
-    job.stop()
+def kill_hard(process: ManagedProcess) -> None:
+    """kill -9 of a process and all that belongs to it: no goodbye, nothing flushed."""
+    assert process.pid is not None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.stop()

@@ -25,7 +25,7 @@ from deploy.flink_cluster import FlinkCluster
 from deploy.flink_rest import retained_checkpoint, self_checkpoint_names
 from deploy.services import TOPICS, KafkaServer, ValkeyServer, ensure_topics
 from stores.hot import HotStore
-from tests.integration.jobs import forget_heartbeat
+from tests.integration.jobs import forget_heartbeat, kill_hard
 from tests.integration.test_pipeline import Sent, _agreement, _minutes
 from tests.integration.waiting import wait_for
 
@@ -178,9 +178,7 @@ def _task_manager_dies(act: Act) -> None:
     with act.traffic():
         act.wait_progress()
         killed = time.time()
-        assert manager.pid is not None
-        os.killpg(manager.pid, signal.SIGKILL)
-        manager.stop()
+        kill_hard(manager)
         manager.start()
         restored = act.wait_restored(job, killed, checkpoint)
         assert not restored["is_savepoint"]

@@ -1,8 +1,6 @@
 """History on real ClickHouse: the truth check over 48 hours and the seam; an outage; agreement."""
 
 import json
-import os
-import signal
 import time
 import urllib.request
 from collections.abc import Callable
@@ -23,6 +21,7 @@ from stores.hot import HotStore
 from stores.hot_reads import HotReader
 from stores.pane import MEASURES, MINUTE
 from tests import replay
+from tests.integration.jobs import kill_hard
 from tests.integration.stack import Stack, running
 from tests.integration.waiting import wait_for
 
@@ -113,9 +112,7 @@ def test_an_outage_of_clickhouse_loses_nothing_and_is_said(tmp_path: Path) -> No
             return int(store.status("demo", minute, minute + MINUTE)[0]) >= 2
 
         wait_for("a closed minute", lambda: closed(began), 120)
-        assert stack.clickhouse.pid is not None
-        os.killpg(stack.clickhouse.pid, signal.SIGKILL)
-        stack.clickhouse.stop()
+        kill_hard(stack.clickhouse)
         down = int(time.time())
         reply = _get(stack, "/v1/metrics?start=-26h&granularity=1h&metrics=events")
         assert [gap["store"] for gap in reply["missing"]] == ["clickhouse"]

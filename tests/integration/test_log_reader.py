@@ -1,7 +1,5 @@
 """The reader of the log on a real broker that goes away and comes back."""
 
-import os
-import signal
 import time
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from confluent_kafka import Producer
 
 from deploy.services import KafkaServer, ensure_topics, free_port
 from pipelines.log_reader import LogReader, LogSettings
+from tests.integration.jobs import kill_hard
 from tests.integration.waiting import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -36,9 +35,7 @@ def test_the_watermark_waits_for_a_broker_and_needs_no_message_to_go_on(tmp_path
             return mark is not None and time.time() - mark / 1000 < LAG + 2.5
 
         wait_for("watermark", follows, 20)
-        assert kafka.pid is not None
-        os.killpg(kafka.pid, signal.SIGKILL)
-        kafka.stop()
+        kill_hard(kafka)
         wait_for("loss", lambda: not follows() and reader.lost_since is not None, 20)
         stands = reader.watermark()
         for _ in range(10):

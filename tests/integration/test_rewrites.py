@@ -1,7 +1,6 @@
 """A Valkey that loses its last second, as `appendfsync everysec` may: the numbers come back."""
 
 import os
-import signal
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pipelines.sinks import Heartbeat, WriteHot
 from pipelines.sources import Progress
 from stores.hot import HotStore
 from stores.pane import FINAL, MINUTE, PARTIAL, Pane
+from tests.integration.jobs import kill_hard
 
 pytestmark = pytest.mark.integration
 
@@ -41,9 +41,7 @@ def test_the_last_word_on_a_minute_survives_a_power_cut(tmp_path: Path) -> None:
             sink.start_bundle()
             sink.process(pane)
             sink.finish_bundle()
-        assert valkey.pid is not None
-        os.killpg(valkey.pid, signal.SIGKILL)
-        valkey.stop()
+        kill_hard(valkey)
         os.truncate(log, size)
         valkey.start()
         assert store.series("demo", (), (), START, START + MINUTE)[0, 0] == 5
