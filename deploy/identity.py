@@ -69,6 +69,12 @@ def resident(pids: Iterable[int]) -> int:
     return sum(int(fields[21]) * page for pid in pids if (fields := _stat(pid)) is not None)
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process used so far, in user and system mode; 0 when it is gone."""
+    fields = _stat(pid)
+    return 0.0 if fields is None else sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 def has_mark(pid: int, run_id: str) -> bool:
     """Whether `pid` was started, however indirectly, by the run `run_id`."""
     try:
