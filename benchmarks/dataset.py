@@ -225,17 +225,17 @@ class Truth:
 
     shape: Shape
     measures: dict[int, Ints] = field(default_factory=dict)
-    users: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(USERS, np.bool_))
+    users: dict[int, NDArray[np.bool_]] = field(default_factory=dict)  # minute → who came
     events: int = 0
 
     def add(self, events: Chunk) -> None:
         """Count the events of a chunk."""
         shape = self.shape
         self.events += len(events)
-        self.users[events.user] = True
         minutes = events.time_ms // 60_000 * 60
         for minute in np.unique(minutes).tolist():
             part = events.take(np.flatnonzero(minutes == minute))
+            self.users.setdefault(minute, np.zeros(USERS, np.bool_))[part.user] = True
             cell = (part.country * shape.devices + part.device) * shape.categories + part.category
             kinds = np.bincount(cell * len(TYPES) + part.type, minlength=shape.series * len(TYPES))
             table = self.measures.setdefault(
@@ -244,6 +244,20 @@ class Truth:
             table[:, 1:5] += kinds.reshape(-1, len(TYPES))[:, :4]
             table[:, 0] += np.bincount(cell, minlength=shape.series)
             np.add.at(table[:, 6], cell, part.micros)
+
+    def merge(self, other: "Truth") -> None:
+        """Count what another has counted."""
+        self.events += other.events
+        for minute, came in other.users.items():
+            users = self.users.get(minute)
+            self.users[minute] = came if users is None else users | came
+        for minute, table in other.measures.items():
+            held = self.measures.get(minute)
+            self.measures[minute] = table if held is None else held + table
+
+    def users_by_minute(self) -> dict[int, int]:
+        """How many distinct users each minute has."""
+        return {minute: int(came.sum()) for minute, came in self.users.items()}
 
     def of(self, minute: int, dimension: str | None = None, value: int = 0) -> list[int]:
         """The measures of one series: the total, or one value of one dimension."""

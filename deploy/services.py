@@ -37,6 +37,7 @@ __all__ = [
     "free_port",
 ]
 
+RETAIN_BYTES: Final = 512 * 1024 * 1024  # of each partition
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024  # of a topic and of the broker
 TOPICS: Final[Mapping[str, int]] = {"events": 8, "events-dead": 1}  # name → partitions
 _CLUSTER_ID: Final = "c3RyZWFtbGVuczAwMDAwMQ"  # any 16 bytes in base64
@@ -59,6 +60,7 @@ class KafkaServer(ManagedProcess):
         *,
         log_path: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        retain_bytes: int = RETAIN_BYTES,
     ) -> None:
         super().__init__(
             "kafka",
@@ -69,6 +71,7 @@ class KafkaServer(ManagedProcess):
         )
         self.data_dir = data_dir
         self.port = port
+        self.retain_bytes = retain_bytes  # of a partition; -1: all
 
     @property
     def address(self) -> str:
@@ -78,7 +81,9 @@ class KafkaServer(ManagedProcess):
     def prepare(self) -> None:
         """Write server.properties, and format the log folder when it is new."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        self._properties.write_text(_broker_properties(self.data_dir, self.port, free_port()))
+        self._properties.write_text(
+            _broker_properties(self.data_dir, self.port, free_port(), self.retain_bytes)
+        )
         if (self.data_dir / "log" / "meta.properties").exists():
             return
         arguments = ["format", "--cluster-id", _CLUSTER_ID, "--config", str(self._properties)]
@@ -247,7 +252,7 @@ def _set_config(admin: AdminClient, topic: str, timeout: float) -> None:
         future.result(timeout)
 
 
-def _broker_properties(data_dir: Path, port: int, controller_port: int) -> str:
+def _broker_properties(data_dir: Path, port: int, controller_port: int, retain_bytes: int) -> str:
     """server.properties. The static quorum lets the controller have another port at each start."""
     settings = {
         "process.roles": "broker,controller",
@@ -264,7 +269,7 @@ def _broker_properties(data_dir: Path, port: int, controller_port: int) -> str:
         "replica.fetch.max.bytes": str(MAX_MESSAGE_BYTES),
         "log.segment.bytes": str(64 * 1024 * 1024),
         "log.retention.hours": "48",
-        "log.retention.bytes": str(512 * 1024 * 1024),  # per partition
+        "log.retention.bytes": str(retain_bytes),
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
         "num.network.threads": "2",
         "num.io.threads": "4",

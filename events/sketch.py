@@ -41,11 +41,15 @@ def from_hashes(hashes: Hashes, series: NDArray[np.integer] | int = 0) -> Entrie
     if not len(hashes):
         return _EMPTY
     register = (hashes & np.uint64(REGISTERS - 1)).astype(np.uint32)
+    group = np.asarray(series).astype(np.uint32)
+    return distinct((group << np.uint32(20)) | (register << np.uint32(6)) | rank_of(hashes))
+
+
+def rank_of(hashes: Hashes) -> NDArray[np.uint8]:
+    """Trailing zeros of the upper 50 bits, plus 1: 1 to 51."""
     rest = (hashes >> np.uint64(14)) | np.uint64(1 << 50)
     lowest = rest & (~rest + np.uint64(1))
-    rank = np.bitwise_count(lowest - np.uint64(1)).astype(np.uint32) + np.uint32(1)
-    group = np.asarray(series).astype(np.uint32)
-    return _distinct((group << np.uint32(20)) | (register << np.uint32(6)) | rank)
+    return np.bitwise_count(lowest - np.uint64(1)) + np.uint8(1)
 
 
 def merge(parts: Iterable[Entries]) -> Entries:
@@ -53,7 +57,7 @@ def merge(parts: Iterable[Entries]) -> Entries:
     arrays = [part for part in parts if len(part)]
     if not arrays:
         return _EMPTY
-    return arrays[0] if len(arrays) == 1 else _distinct(np.concatenate(arrays))
+    return arrays[0] if len(arrays) == 1 else distinct(np.concatenate(arrays))
 
 
 def from_registers(dense: NDArray[np.uint8]) -> Entries:
@@ -77,7 +81,10 @@ def renumber(entries: Entries, ids: NDArray[np.int64]) -> Entries:
     new = ids[entries >> np.uint32(20)]
     kept = new >= 0
     low = entries[kept] & np.uint32((1 << 20) - 1)
-    return _distinct((new[kept].astype(np.uint32) << np.uint32(20)) | low)
+    moved = (new[kept].astype(np.uint32) << np.uint32(20)) | low
+    if np.all(moved[1:] >= moved[:-1]):  # the series keep their order, as they mostly do
+        return moved
+    return distinct(moved)
 
 
 def split(entries: Entries, series_count: int) -> list[Entries]:
@@ -133,7 +140,8 @@ def estimate(entries: Entries) -> int:
     return round(0.721347520444481703680 * m * m / z)
 
 
-def _distinct(entries: Entries) -> Entries:
+def distinct(entries: Entries) -> Entries:
+    """Sorted, and of each register the largest only."""
     ordered = np.sort(entries)
     last = np.empty(len(ordered), np.bool_)
     last[-1:] = True

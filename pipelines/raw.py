@@ -132,6 +132,7 @@ class StoreEvents(sources.ReadKafka):
                 keep = _recent(rows, message.broker_ms)
                 fresh = self.fresh(reader, message, rows)
                 if fresh is not None:
+                    self._tally.duplicate(int(len(fresh) - fresh.sum()))
                     keep = keep & fresh
                 numbers = decoded.places(project)[keep]
                 if not keep.all():

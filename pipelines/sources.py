@@ -4,7 +4,7 @@ Both read, decode and pre-aggregate in one Python stage, so payloads never cross
 what leaves is one partial cube per (project, grouping set, window) and bundle.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,10 +28,11 @@ from pipelines.offsets import OffsetsTracker, Restriction, RestrictionCoder
 from stores.pane import MINUTE
 from telemetry import metrics
 from telemetry.endpoint import NOWHERE, Endpoint
-from transforms.aggregate import minute_cubes, pulse_cubes
+from transforms.aggregate import Cells
 from transforms.cube import Cube
-from transforms.decode import Decoded, Mask, Message, concat, decode
-from transforms.outcomes import Counts, Death, death, deaths, outcomes, tally
+from transforms.decode import Decoded, Mask, Message, decode
+from transforms.gather import Gathered, kept
+from transforms.outcomes import Death, death, deaths, outcomes, tally
 from transforms.windows import key_of
 
 # Tagged outputs; the main one is minute cubes.
@@ -94,9 +95,10 @@ class Partitions(Repeats, Protocol):
 
 def cubes_of(rows: pa.Table, project: str, cap: int) -> Iterator[Any]:
     """All outputs for the rows of one project: minute cubes, then tagged pulse cubes."""
-    for part in minute_cubes(rows, cap):
+    cells = Cells(rows)
+    for part in cells.minutes(cap):
         yield TimestampedValue((key_of(project, part.grouping), part.cube), part.start)
-    for part in pulse_cubes(rows, cap):
+    for part in cells.pulses(cap):
         value = TimestampedValue((key_of(project, part.grouping), part.cube), part.start)
         yield beam.pvalue.TaggedOutput(PULSE, value)
 
@@ -161,9 +163,8 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
         """Everything that one poll gives. Raises `breaker.TooManyDead`, and the bundle fails."""
         limit = breaker.of(self._settings.limit)
         died: Counter[Death] = Counter()
-        batches: dict[str, tuple[list[pa.RecordBatch], list[Mask | None]]] = {}
+        gathered: defaultdict[str, Gathered] = defaultdict(Gathered)
         newest: dict[int, int] = {}
-        became: dict[str, dict[int, Counts]] = {}
         for message in messages:
             decoded = self.decode(message)
             limit.note(decoded, message)
@@ -173,26 +174,23 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
                     died[where] += letter.rows
                 yield beam.pvalue.TaggedOutput(DEAD, letter)
             for project, rows in decoded.rows.items():
-                self._tally.decoded(rows.num_rows)
-                if not rows.num_rows:
-                    continue
-                times = rows.column("event_time").to_numpy()
-                at = message.partition
-                newest[at] = max(newest.get(at, 0), int(times.max()))
-                fresh, late = self._sort(reader, message, rows, times)
-                kept, masks = batches.setdefault(project, ([], []))
-                kept.append(rows)
-                masks.append(fresh if late is None else ~late if fresh is None else fresh & ~late)
-                minutes = became.setdefault(project, {})
-                for minute, counts in tally(rows, fresh, late).items():
-                    minutes[minute] = minutes[minute] + counts if minute in minutes else counts
+                if rows.num_rows:
+                    times = rows.column("event_time").to_numpy()
+                    at = message.partition
+                    newest[at] = max(newest.get(at, 0), int(times.max()))
+                    fresh, late = self._sort(reader, message, rows, times)
+                    gathered[project].add(rows, fresh, late)
         limit.check()
-        for project, (kept, masks) in batches.items():
-            table = concat(kept, masks)
-            if table.num_rows:
-                yield from cubes_of(table, project, self._settings.cap)
-        ledger = [(p, part) for p, minutes in became.items() for part in outcomes(minutes)]
-        for project, part in (*ledger, *deaths(died)):
+        ledger = list(deaths(died))
+        for project, mine in gathered.items():
+            rows, fresh, late = mine.rows, mine.fresh, mine.late
+            became = tally(rows, fresh, late)
+            self._tally.rows(became.values())
+            ledger += [(project, part) for part in outcomes(became)]
+            counting = kept(rows, fresh, late)
+            if counting.num_rows:
+                yield from cubes_of(counting, project, self._settings.cap)
+        for project, part in ledger:
             value = TimestampedValue((key_of(project, part.grouping), part.cube), part.start)
             yield beam.pvalue.TaggedOutput(LEDGER, value)
         for partition, time_ms in newest.items():
@@ -206,10 +204,7 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
 
     def fresh(self, reader: Repeats, message: Message, rows: pa.RecordBatch) -> Mask | None:
         """Which rows are no duplicates (None: all)."""
-        fresh = reader.fresh(message, rows.column("dedup_key").to_numpy())
-        if fresh is not None:
-            self._tally.duplicate(int(len(fresh) - fresh.sum()))
-        return fresh
+        return reader.fresh(message, rows.column("dedup_key").to_numpy())
 
     def _sort(
         self, reader: Partitions, message: Message, rows: pa.RecordBatch, times: NDArray[np.int64]
@@ -219,14 +214,11 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
         mark = reader.watermark_of(message.partition)
         if mark is None:
             return fresh, None
-        # The runner would drop these rows in silence: their window is closed for good.
+        # The runner would drop these rows in silence: their window is closed for good. Windows
+        # that end by `mark - lateness` are closed: their events are before the last whole minute.
         width = MINUTE * 1000
-        ends = (times // width + 1) * width
-        late = ends + self._settings.allowed_lateness * 1000 <= mark
-        if not late.any():
-            return fresh, None
-        self._tally.too_late(int((late if fresh is None else late & fresh).sum()))
-        return fresh, late
+        closed = (mark - self._settings.allowed_lateness * 1000) // width * width
+        return fresh, times < closed if int(times.min()) < closed else None
 
     def initial_restriction(self, element: tuple[int, ...]) -> Restriction:
         """Offsets by broker time; never committed ones."""
@@ -321,7 +313,7 @@ class AggregateLines(beam.DoFn):
             yield beam.pvalue.TaggedOutput(DEAD, letter)
         for project, rows in decoded.rows.items():
             metrics.JOB_ROWS.add(rows.num_rows, "numbers")
-            yield from cubes_of(concat([rows], [None]), project, self._settings.cap)
+            yield from cubes_of(pa.Table.from_batches([rows]), project, self._settings.cap)
 
 
 class FileRows(beam.PTransform):

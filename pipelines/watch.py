@@ -1,19 +1,23 @@
 """What the readers do and where they stand, for Beam's counters and this process's metrics."""
 
 import time
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
+import numpy as np
 from apache_beam.metrics import Metrics
 
 from pipelines.log_reader import LogReader
+from stores.ledger import OUTCOMES
 from telemetry import metrics
+from transforms.outcomes import DUPLICATE, TOO_LATE, Counts
 
 _marks: Final[dict[int, int]] = {}  # partition → watermark in ms, of the path of numbers
 
 
 class Tally:
-    """What became of messages and rows on one path. Counted per message, not per row.
+    """What became of messages and rows on one path. Counted per poll.
 
     `namespace` is that of Beam's counters, `path` the label of the metrics.
     """
@@ -36,15 +40,20 @@ class Tally:
         self._decoded.inc(rows)
         metrics.JOB_ROWS.add(rows, self._path)
 
+    def rows(self, became: Iterable[Counts]) -> None:
+        """Understood, and what became of them (see `transforms.outcomes.tally`)."""
+        total = sum(became, np.zeros(len(OUTCOMES), np.int64))
+        self.decoded(int(total.sum()))
+        self.duplicate(int(total[DUPLICATE]))
+        if total[TOO_LATE]:
+            self._too_late.inc(int(total[TOO_LATE]))
+            metrics.JOB_TOO_LATE.add(int(total[TOO_LATE]))
+
     def duplicate(self, rows: int) -> None:
         """Left out."""
-        self._duplicate.inc(rows)
-        metrics.JOB_DUPLICATES.add(rows, self._path)
-
-    def too_late(self, rows: int) -> None:
-        """Left out."""
-        self._too_late.inc(rows)
-        metrics.JOB_TOO_LATE.add(rows)
+        if rows:
+            self._duplicate.inc(rows)
+            metrics.JOB_DUPLICATES.add(rows, self._path)
 
     def dead(self, reason: str) -> None:
         """One dead letter."""

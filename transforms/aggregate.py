@@ -1,11 +1,11 @@
 """Rows to partial cubes: one vectorised group-by for all the messages of a poll.
 
-Rows are grouped once into the finest cells (slot, country, device, category); every coarser
-grouping set is summed from those few cells. Cost in `benchmarks`; nothing here loops over events.
+Rows are grouped once into the finest cells (ten seconds, country, device, category); minutes and
+coarser grouping sets are summed from those few cells. Cost in `benchmarks`; nothing here loops over
+events.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from events import sketch
+from events.sketches import Ranked
 from stores.pane import DIMENSIONS, GROUPING_SETS, MEASURES, MINUTE, PULSE, SKETCHED, Grouping
 from transforms.cube import MAX_SERIES, RECORD, UNIT, Cube
 
@@ -34,80 +34,80 @@ class Partial(NamedTuple):
     cube: Cube
 
 
-def minute_cubes(rows: pa.Table, cap: int = MAX_SERIES) -> Iterator[Partial]:
-    """Cubes of all eight grouping sets per minute, with sketches where they are kept."""
-    return _Cells(rows, MINUTE).partials(GROUPING_SETS, SKETCHED, cap)
+class Cells:
+    """The rows of one project, grouped into the finest cells of ten seconds."""
 
-
-def pulse_cubes(rows: pa.Table, cap: int = MAX_SERIES) -> Iterator[Partial]:
-    """Cubes of the total and the single dimensions per ten seconds, without sketches."""
-    return _Cells(rows, PULSE).partials(SKETCHED, (), cap)
-
-
-class _Cells:
-    """The rows of one project, grouped into the finest cells of one window width."""
-
-    def __init__(self, rows: pa.Table, width: int) -> None:
+    def __init__(self, rows: pa.Table) -> None:
         self._rows = rows
-        self._width = width
-        slots, slot = np.unique(
-            rows.column("event_time").to_numpy() // (width * 1000), return_inverse=True
-        )
+        times = rows.column("event_time").to_numpy() // (PULSE * 1000)
+        first, slot = group(times)
+        self._starts: Ints = (times[first] * PULSE).astype(np.int64)
         self._bot = rows.column("bot").combine_chunks().to_numpy(zero_copy_only=False)
-        self._starts: list[int] = (slots * width).tolist()
         codes, values = zip(*(_codes(rows, name) for name in DIMENSIONS), strict=True)
         self._values: list[list[str]] = list(values)
         self._sizes = [max(1, len(vs)) for vs in self._values]
-        self._slot, self._codes = slot.astype(np.int64), codes
-        cell, size = self._composite(self._slot, codes, range(len(codes)))
-        first, inverse = _group(cell, size)
-        self._measures = self._count(inverse, len(first))
+        cell, size = self._composite(slot, len(self._starts), codes, range(len(codes)))
+        first, self._cell = _group(cell, size)
+        self._measures = self._count(len(first))
         self._cell_codes = [code[first] for code in codes]
-        self._cell_slot = self._slot[first]
+        self._cell_slot = slot[first]
 
-    def partials(
-        self, groupings: Sequence[Grouping], sketched: Sequence[Grouping], cap: int
+    def minutes(self, cap: int = MAX_SERIES) -> Iterator[Partial]:
+        """Cubes of all eight grouping sets per minute, with sketches where they are kept."""
+        return self._partials(MINUTE, GROUPING_SETS, SKETCHED, cap)
+
+    def pulses(self, cap: int = MAX_SERIES) -> Iterator[Partial]:
+        """Cubes of the total and the single dimensions per ten seconds, without sketches."""
+        return self._partials(PULSE, SKETCHED, (), cap)
+
+    def _partials(
+        self, width: int, groupings: Sequence[Grouping], sketched: Sequence[Grouping], cap: int
     ) -> Iterator[Partial]:
-        """One partial per grouping set and slot."""
+        """One partial per grouping set and window."""
+        starts, window = np.unique(self._starts // width * width, return_inverse=True)
+        cell_window = window[self._cell_slot]
+        people = self._people(cell_window, len(starts)) if sketched else []
         for grouping in groupings:
             dims = [DIMENSIONS.index(name) for name in grouping]
-            key, _ = self._composite(self._cell_slot, self._cell_codes, dims)
-            keys, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-            measures = np.zeros((len(keys), len(MEASURES)), np.int64)
+            key, size = self._composite(cell_window, len(starts), self._cell_codes, dims)
+            first, inverse = _group(key, size)
+            measures = np.zeros((len(first), len(MEASURES)), np.int64)
             np.add.at(measures, inverse, self._measures)
-            users = self._users(dims) if grouping in sketched else None
-            bounds = np.searchsorted(self._cell_slot[first], np.arange(len(self._starts) + 1))
-            for slot, start in enumerate(self._starts):
-                low, high = int(bounds[slot]), int(bounds[slot + 1])
+            bounds = np.searchsorted(cell_window[first], np.arange(len(starts) + 1))
+            for number, (low, high) in enumerate(pairwise(bounds.tolist())):
                 order, left_out = _admit(measures[low:high, 0], cap)
                 names = self._names(first[low:high][order], dims)
                 cube = Cube(names, measures[low:high][order], left_out=left_out)
-                if users is not None:
-                    cube.entries = self._sketch(users, slot, keys[low:high][order])
-                yield Partial(grouping, start, cube)
+                if grouping in sketched:
+                    place = np.full(len(first), -1, np.int64)
+                    place[low + order] = np.arange(len(order))
+                    cube.users = people[number].sketches(place[inverse], len(order))
+                yield Partial(grouping, int(starts[number]), cube)
 
-    def _count(self, inverse: Ints, cells: int) -> Ints:
+    def _count(self, cells: int) -> Ints:
         types, names = _codes(self._rows, "type")
         kinds = np.array([_KIND.get(name, 0) for name in names] or [0], np.int64)
-        kind = np.where(self._bot, _BOT, kinds[types])
-        table = np.bincount(inverse * 6 + kind, minlength=cells * 6).reshape(-1, 6)
+        kind = kinds[types]
+        if self._bot.any():
+            kind = np.where(self._bot, _BOT, kind)
+        table = np.bincount(self._cell * 6 + kind, minlength=cells * 6).reshape(-1, 6)
         measures = np.zeros((cells, len(MEASURES)), np.int64)
         measures[:, 1:6] = table[:, 1:]
         measures[:, 0] = table.sum(axis=1)
         revenue = self._rows.column("revenue_micros").to_numpy()
-        paid = np.flatnonzero((revenue != 0) & ~self._bot)
-        np.add.at(measures[:, 6], inverse[paid], revenue[paid])
+        paid = np.flatnonzero(revenue)
+        paid = paid[~self._bot[paid]]
+        np.add.at(measures[:, 6], self._cell[paid], revenue[paid])
         return measures
 
     def _composite(
-        self, slot: Ints, codes: Sequence[Ints], dims: Iterable[int]
+        self, slot: Ints, size: int, codes: Sequence[Ints], dims: Iterable[int]
     ) -> tuple[Ints, int]:
-        """Slot and some codes as one number, in their order, and a bound of it.
+        """Slot (below `size`) and some codes as one number, in their order, and a bound of it.
 
         Numbered anew in between when the product could pass 63 bits, which takes values without
         end in all dimensions. With at most one dimension it never does.
         """
-        size = len(self._starts)
         for dim in dims:
             if size * self._sizes[dim] > _MOST:
                 values, slot = np.unique(slot, return_inverse=True)
@@ -124,29 +124,27 @@ class _Cells:
         ]
         return [UNIT.join(values) for values in zip(*parts, strict=True)]
 
-    @cached_property
-    def _people(self) -> tuple[Ints, sketch.Hashes, Ints]:
-        """Rows that are no bots, by slot; their hashes; and where each slot begins and ends."""
-        human = np.flatnonzero(~self._bot)
-        order = human[np.argsort(self._slot[human], kind="stable")]
-        hashes = self._rows.column("user_hash").to_numpy()[order]
-        bounds = np.searchsorted(self._slot[order], np.arange(len(self._starts) + 1))
-        return order, hashes, bounds
+    def _people(self, cell_window: Ints, windows: int) -> list[Ranked]:
+        """Of each window, the users of the rows that are no bots, tagged with their cells."""
+        hashes, cell = self._rows.column("user_hash").to_numpy(), self._cell
+        if self._bot.any():
+            human = np.flatnonzero(~self._bot)
+            cell, hashes = cell[human], hashes[human]
+        if windows == 1:
+            return [Ranked.of(hashes, cell)]
+        window = cell_window[cell]
+        mine = (np.flatnonzero(window == number) for number in range(windows))
+        return [Ranked.of(hashes[rows], cell[rows]) for rows in mine]
 
-    def _users(self, dims: Sequence[int]) -> list[tuple[Ints, sketch.Hashes]]:
-        """Per slot, the composite key and hash of each row that is no bot."""
-        order, hashes, bounds = self._people
-        key = self._composite(self._slot, self._codes, dims)[0][order]
-        return [(key[a:b], hashes[a:b]) for a, b in pairwise(bounds)]
 
-    @staticmethod
-    def _sketch(users: list[tuple[Ints, sketch.Hashes]], slot: int, keys: Ints) -> sketch.Entries:
-        key, hashes = users[slot]
-        order = np.argsort(keys)
-        place = np.searchsorted(keys[order], key)
-        place[place == len(keys)] = 0
-        admitted = keys[order][place] == key
-        return sketch.from_hashes(hashes[admitted], order[place[admitted]])
+def minute_cubes(rows: pa.Table, cap: int = MAX_SERIES) -> Iterator[Partial]:
+    """See `Cells.minutes`."""
+    return Cells(rows).minutes(cap)
+
+
+def pulse_cubes(rows: pa.Table, cap: int = MAX_SERIES) -> Iterator[Partial]:
+    """See `Cells.pulses`."""
+    return Cells(rows).pulses(cap)
 
 
 def _admit(rows: Ints, cap: int) -> tuple[Ints, int]:
@@ -174,11 +172,16 @@ def _codes(rows: pa.Table, name: str) -> tuple[Ints, list[str]]:
     return (places[codes] if len(places) else codes.astype(np.int64)), list(distinct)
 
 
-def _group(cell: Ints, size: int) -> tuple[Ints, Ints]:
-    """One row of each distinct value, in their order, and each row's place among them.
+def group(values: Ints) -> tuple[Ints, Ints]:
+    """One row of each distinct value, in their order, and each row's place among them."""
+    if not len(values):
+        return values, values
+    least = int(values.min())
+    return _group(values - least, int(values.max()) - least + 1)
 
-    By counting when the range is small.
-    """
+
+def _group(cell: Ints, size: int) -> tuple[Ints, Ints]:
+    """`group` of values from 0 to below `size`. By counting when the range is small."""
     if size > max(1 << 16, 4 * len(cell)):
         _, first, inverse = np.unique(cell, return_index=True, return_inverse=True)
         return first, inverse

@@ -17,14 +17,16 @@ import numpy as np
 from apache_beam.coders import Coder
 from numpy.typing import NDArray
 
-from events import sketch
+from events import sketch, sketches
+from events.sketches import Sketches
 from stores.pane import MEASURES
 
 UNIT: Final = "\x1f"  # between the dimension values of one series
 RECORD: Final = "\x1e"  # between series, on the wire
 MAX_SERIES: Final = sketch.MAX_SERIES
-_HEADER: Final = struct.Struct("<BIQII")  # version, series, left out, bytes of names, entries
-_VERSION: Final = 1
+# version, series, left out, bytes of names, entries, dense sketches
+_HEADER: Final = struct.Struct("<BIQIII")
+_VERSION: Final = 2
 
 
 @dataclass(eq=False)
@@ -35,7 +37,7 @@ class Cube:
     measures: NDArray[np.int64] = field(
         default_factory=lambda: np.zeros((0, len(MEASURES)), np.int64)
     )
-    entries: sketch.Entries = field(default_factory=lambda: np.empty(0, np.uint32))
+    users: Sketches = sketches.EMPTY
     left_out: int = 0  # rows of series beyond the cap
 
     def __eq__(self, other: object) -> bool:
@@ -67,14 +69,12 @@ def merge(cubes: Iterable[Cube], cap: int = MAX_SERIES) -> Cube:
         ids.append(np.array([index.get(name, -1) for name in cube.names], np.int64))
     measures = np.zeros((len(names), len(MEASURES)), np.int64)
     left_out = 0
-    parts = []
     for cube, new in zip(given, ids, strict=True):
         kept = new >= 0
         measures[new[kept]] += cube.measures[kept]  # names are distinct within one cube
         left_out += cube.left_out + int(cube.measures[~kept, 0].sum())
-        if len(cube.entries):
-            parts.append(sketch.renumber(cube.entries, new))
-    return Cube(names, measures, sketch.merge(parts), left_out)
+    parts = ((cube.users, new) for cube, new in zip(given, ids, strict=True))
+    return Cube(names, measures, sketches.merge(parts, len(names)), left_out)
 
 
 def canonical(cube: Cube) -> bytes:
@@ -82,21 +82,30 @@ def canonical(cube: Cube) -> bytes:
     order = sorted(range(len(cube.names)), key=cube.names.__getitem__)
     ids = np.empty(len(order), np.int64)
     ids[order] = np.arange(len(order))
-    entries = sketch.renumber(cube.entries, ids) if len(cube.entries) else cube.entries
+    users = sketches.merge([(cube.users, ids)], len(order))
     names = [cube.names[i] for i in order]
-    return encode(Cube(names, cube.measures[order], entries, cube.left_out))
+    return encode(Cube(names, cube.measures[order], users, cube.left_out))
 
 
 def encode(cube: Cube) -> bytes:
-    """The cube as bytes: header, names, measures, entries; little endian."""
+    """The cube as bytes: header, names, measures, sketches; little endian."""
     names = RECORD.join(cube.names).encode()
-    header = _HEADER.pack(_VERSION, len(cube.names), cube.left_out, len(names), len(cube.entries))
-    return b"".join((header, names, cube.measures.tobytes(), cube.entries.tobytes()))
+    users = cube.users
+    header = _HEADER.pack(
+        _VERSION,
+        len(cube.names),
+        cube.left_out,
+        len(names),
+        len(users.sparse),
+        len(users.ids),
+    )
+    arrays = (cube.measures, users.sparse, users.ids, users.dense)
+    return b"".join((header, names, *(array.tobytes() for array in arrays)))
 
 
 def decode(data: bytes) -> Cube:
     """The cube of `encode`'s bytes. Raises ValueError for bytes of another version."""
-    version, series, left_out, length, entries = _HEADER.unpack_from(data)
+    version, series, left_out, length, entries, dense = _HEADER.unpack_from(data)
     if version != _VERSION:
         raise ValueError(f"a cube of version {version}")
     at = _HEADER.size
@@ -105,7 +114,13 @@ def decode(data: bytes) -> Cube:
     width = len(MEASURES)
     measures = np.frombuffer(data, np.int64, series * width, at).reshape(series, width)
     at += series * width * 8
-    return Cube(names, measures, np.frombuffer(data, np.uint32, entries, at), left_out)
+    sparse = np.frombuffer(data, np.uint32, entries, at)
+    at += entries * 4
+    ids = np.frombuffer(data, np.int64, dense, at)
+    at += dense * 8
+    rows = np.frombuffer(data, np.uint8, dense * sketch.REGISTERS, at)
+    users = Sketches(sparse, ids, rows.reshape(dense, sketch.REGISTERS))
+    return Cube(names, measures, users, left_out)
 
 
 class CubeCoder(Coder):

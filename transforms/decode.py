@@ -25,7 +25,7 @@ Ints = NDArray[np.int64]
 
 MAX_LETTERS: Final = 100  # of one message; the lines that are refused beyond share one letter
 
-_HOT: Final = pa.schema([batch.SCHEMA.field(name) for name in batch.HOT_COLUMNS])
+HOT: Final = pa.schema([batch.SCHEMA.field(name) for name in batch.HOT_COLUMNS])
 
 
 class Message(NamedTuple):
@@ -156,7 +156,7 @@ def _decode_json(message: Message, currency: str, hot_only: bool) -> Decoded:
         rest = b"\n".join(line for _, line in more)
         shared = _dead(message, rest, "event_malformed", detail, row=more[0][0], rows=len(more))
         dead.append(shared)
-    schema_ = _HOT if hot_only else batch.SCHEMA
+    schema_ = HOT if hot_only else batch.SCHEMA
     rows = {
         project: _not_ahead(to_rows(project, items, schema_, message.broker_ms), message.logged_ms)
         for project, items in records.items()
@@ -186,9 +186,9 @@ def _not_ahead(rows: pa.RecordBatch, logged_ms: int) -> pa.RecordBatch:
         if place < 0:
             continue
         times = rows.column(place).to_numpy()
-        ahead = times > logged_ms + limits.MAX_AHEAD_MS
-        if ahead.any():
-            right = pa.array(np.where(ahead, logged_ms, times))
+        latest = logged_ms + limits.MAX_AHEAD_MS
+        if len(times) and times.max() > latest:
+            right = pa.array(np.where(times > latest, logged_ms, times))
             rows = rows.set_column(place, batch.SCHEMA.field(name), right)
     return rows
 
@@ -203,7 +203,7 @@ def _decode_record(line: bytes, currency: str) -> Record:
 
 
 def to_rows(
-    project: str, records: Iterable[Record], columns: pa.Schema = _HOT, received_at: int = 0
+    project: str, records: Iterable[Record], columns: pa.Schema = HOT, received_at: int = 0
 ) -> pa.RecordBatch:
     """Records of one project as a batch of some or all columns of `batch.SCHEMA`."""
     items = list(records)
@@ -235,15 +235,6 @@ def to_rows(
     }
     arrays = [_array(made[field.name](), field.type) for field in columns]
     return pa.RecordBatch.from_arrays(arrays, schema=columns)
-
-
-def concat(batches: list[pa.RecordBatch], keep: list[Mask | None]) -> pa.Table:
-    """One table of several batches, each reduced to the rows its mask keeps (None: all)."""
-    kept = [
-        rows if mask is None else rows.filter(pa.array(mask))
-        for rows, mask in zip(batches, keep, strict=True)
-    ]
-    return pa.Table.from_batches(kept, schema=_HOT)
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from events import plausible
 from stores.ledger import DEAD, GROUPING, OUTCOMES
 from stores.pane import MEASURES, MINUTE
-from transforms.aggregate import Partial
+from transforms.aggregate import Partial, group
 from transforms.cube import Cube
 from transforms.decode import DeadLetter
 
@@ -28,25 +28,26 @@ Counts = NDArray[np.int64]  # one per outcome
 Death = tuple[str, int, str]  # project, minute of receipt (epoch seconds), reason
 
 
-def tally(rows: pa.RecordBatch, fresh: Mask | None, late: Mask | None) -> dict[int, Counts]:
-    """The outcomes of the rows of one message, by the minute (epoch seconds) of their receipt.
+def tally(rows: pa.Table, fresh: Mask | None, late: Mask | None) -> dict[int, Counts]:
+    """The outcomes of rows, by the minute (epoch seconds) of their receipt.
 
     `fresh` says which rows are no duplicates (None: all), `late` which came too late (None: none).
     A row that is both a duplicate and late is a duplicate.
     """
     if not rows.num_rows:
         return {}
-    code = np.where(rows.column("bot").to_numpy(zero_copy_only=False), BOT, COUNTED)
+    minute = rows.column("received_at").to_numpy() // (MINUTE * 1000)
+    first, place = group(minute)
+    bot = rows.column("bot").combine_chunks().to_numpy(zero_copy_only=False)
+    code = np.where(bot, BOT, COUNTED) if bot.any() else np.full(len(bot), COUNTED)
     if late is not None:
         code[late] = TOO_LATE
     if fresh is not None:
         code[~fresh] = DUPLICATE
-    minutes, place = np.unique(
-        rows.column("received_at").to_numpy() // (MINUTE * 1000), return_inverse=True
-    )
     width = len(OUTCOMES)
-    table = np.bincount(place * width + code, minlength=len(minutes) * width).reshape(-1, width)
-    return dict(zip((minutes * MINUTE).tolist(), table.astype(np.int64), strict=True))
+    table = np.bincount(place * width + code, minlength=len(first) * width).reshape(-1, width)
+    starts = (minute[first] * MINUTE).tolist()
+    return dict(zip(starts, table.astype(np.int64), strict=True))
 
 
 def outcomes(counts: Mapping[int, Counts]) -> Iterator[Partial]:

@@ -40,7 +40,14 @@ def pane_of(key: str, cube: Cube, where: window.IntervalWindow, status: int) -> 
     start, end = int(where.start), int(where.end)
     series = [tuple(name.split(UNIT)) if grouping else () for name in cube.names]
     return Pane(
-        project, tuple(grouping), start, end - start, status, series, cube.measures, cube.entries
+        project,
+        tuple(grouping),
+        start,
+        end - start,
+        status,
+        series,
+        cube.measures,
+        cube.users.entries,
     )
 
 

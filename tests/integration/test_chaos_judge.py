@@ -62,7 +62,7 @@ def _panes(raw: list[RawBatch]) -> list[Pane]:
             FINAL,
             [tuple(name.split(UNIT)) if part.grouping else () for name in part.cube.names],
             part.cube.measures,
-            part.cube.entries,
+            part.cube.users.entries,
         )
         for part in minute_cubes(table)
     ]

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from events import sketch
+from events.sketches import Sketches
 from stores import layout
 from stores.contract import Slice
 from stores.hot import HotStore
@@ -74,13 +75,24 @@ def histories(draw: st.DrawFn) -> list[Pane]:
             for step, part in enumerate(draw(st.lists(cubes(), max_size=4))):
                 part.names = part.names if grouping else part.names[:1]
                 part.measures = part.measures[: len(part.names)]
-                part.entries = part.entries[part.entries >> np.uint32(20) < len(part.names)]
+                part.users = Sketches(
+                    part.users.entries[part.users.entries >> np.uint32(20) < len(part.names)]
+                )
                 part.names = part.names if grouping else [""] * len(part.names)
                 held = merge([held, part])
                 series: list[tuple[str, ...]] = [(name,) if grouping else () for name in held.names]
                 status = (PARTIAL, FINAL, REVISED, REVISED)[step]
                 panes.append(
-                    Pane("p", grouping, start, width, status, series, held.measures, held.entries)
+                    Pane(
+                        "p",
+                        grouping,
+                        start,
+                        width,
+                        status,
+                        series,
+                        held.measures,
+                        held.users.entries,
+                    )
                 )
     return panes
 

@@ -5,6 +5,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from events import sketch
+from events.sketches import from_entries
 from stores.pane import MEASURES
 from transforms import decode
 from transforms.cube import Cube
@@ -20,7 +21,7 @@ def record(**fields: object) -> decode.Record:
 
 def rows(*records: decode.Record) -> pa.Table:
     """Hot rows of these records, project p."""
-    return decode.concat([decode.to_rows("p", records)], [None])
+    return pa.Table.from_batches([decode.to_rows("p", records)])
 
 
 def cube(**series: int) -> Cube:
@@ -29,7 +30,9 @@ def cube(**series: int) -> Cube:
     measures = np.zeros((len(names), len(MEASURES)), np.int64)
     measures[:, 0] = measures[:, 1] = list(series.values())
     hashes = np.array([sketch.user_hash(name) for name in names], np.uint64)
-    return Cube(names, measures, sketch.from_hashes(hashes, np.arange(len(names))))
+    return Cube(
+        names, measures, from_entries(sketch.from_hashes(hashes, np.arange(len(names))), len(names))
+    )
 
 
 def _row(custom: int, kinds: list[int], revenue: int) -> list[int]:
@@ -53,4 +56,4 @@ def cubes(draw: st.DrawFn) -> Cube:
     users = draw(st.lists(st.integers(0, 2**64 - 1), max_size=20)) if names else []
     series = [draw(st.integers(0, len(names) - 1)) for _ in users]
     entries = sketch.from_hashes(np.array(users, np.uint64), np.array(series, np.int64))
-    return Cube(names, measures, entries)
+    return Cube(names, measures, from_entries(entries, len(names)))

@@ -56,7 +56,7 @@ def test_minute_cubes_equal_a_count_of_one_event_at_a_time(items: list[decode.Re
     found: dict[Grouping, int] = Counter()
     for part in minute_cubes(rows(*items)):
         counts, users = _truth(items, part.grouping, 60)
-        sketches = sketch.split(part.cube.entries, len(part.cube.names))
+        sketches = sketch.split(part.cube.users.entries, len(part.cube.names))
         for name, row, entries in zip(
             part.cube.names, part.cube.measures.tolist(), sketches, strict=True
         ):

@@ -19,7 +19,7 @@ from tests.unit.transforms.cubes import record, rows
 from transforms import aggregate
 from transforms.aggregate import minute_cubes
 from transforms.cube import merge
-from transforms.decode import MAX_LETTERS, Decoded, Message, concat, decode
+from transforms.decode import MAX_LETTERS, Decoded, Message, decode
 
 LINE = b'{"type":"click","user_id":"u","ts":%d}'
 
@@ -178,7 +178,6 @@ def test_more_cells_than_a_number_holds(monkeypatch: pytest.MonkeyPatch) -> None
 
 def _reason(payload: bytes) -> str:
     decoded = decode(Message(payload, broker_ms=NOW, logged_ms=NOW))
-    concat(list(decoded.rows.values()), [None] * len(decoded.rows))
     (letter,) = decoded.dead
     assert not decoded.rows
     return letter.reason

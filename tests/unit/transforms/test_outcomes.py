@@ -44,7 +44,7 @@ def test_every_row_is_exactly_one_outcome(
         )
         for minute, bot, d, old in rows
     )
-    parts = list(outcomes(tally(batch, fresh, late)))
+    parts = list(outcomes(tally(pa.Table.from_batches([batch]), fresh, late)))
     found = Counter(
         {
             (part.start, name): int(part.cube.measures[i, 0])

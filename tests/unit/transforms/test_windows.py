@@ -15,6 +15,7 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
 from events import sketch
+from events.sketches import Sketches
 from stores.pane import ACTIVE, FINAL, PARTIAL, REVISED, Pane
 from tests.unit.transforms.cubes import MINUTE, cube
 from transforms import windows
@@ -174,7 +175,9 @@ def test_bounded_and_streaming_end_in_the_same_bytes() -> None:
         )
     (bounded,) = Recorded.panes
     names = [UNIT.join(s) for s in last.series], [UNIT.join(s) for s in bounded.series]
-    streamed = Cube(names[0], last.measures, last.sketch)
-    assert canonical(streamed) == canonical(Cube(names[1], bounded.measures, bounded.sketch))
+    streamed = Cube(names[0], last.measures, Sketches(last.sketch))
+    assert canonical(streamed) == canonical(
+        Cube(names[1], bounded.measures, Sketches(bounded.sketch))
+    )
     assert canonical(streamed) == canonical(merge(parts))
     assert bounded.status == FINAL
