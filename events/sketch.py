@@ -49,7 +49,8 @@ def rank_of(hashes: Hashes) -> NDArray[np.uint8]:
     """Trailing zeros of the upper 50 bits, plus 1: 1 to 51."""
     rest = (hashes >> np.uint64(14)) | np.uint64(1 << 50)
     lowest = rest & (~rest + np.uint64(1))
-    return np.bitwise_count(lowest - np.uint64(1)) + np.uint8(1)
+    rank: NDArray[np.uint8] = np.bitwise_count(lowest - np.uint64(1)) + np.uint8(1)
+    return rank
 
 
 def merge(parts: Iterable[Entries]) -> Entries:
@@ -81,7 +82,7 @@ def renumber(entries: Entries, ids: NDArray[np.int64]) -> Entries:
     new = ids[entries >> np.uint32(20)]
     kept = new >= 0
     low = entries[kept] & np.uint32((1 << 20) - 1)
-    moved = (new[kept].astype(np.uint32) << np.uint32(20)) | low
+    moved: Entries = (new[kept].astype(np.uint32) << np.uint32(20)) | low
     if np.all(moved[1:] >= moved[:-1]):  # the series keep their order, as they mostly do
         return moved
     return distinct(moved)

@@ -52,14 +52,6 @@ class Sketches(NamedTuple):
         mine = high | self.dense.reshape(-1)[place]
         return np.sort(np.concatenate((self.sparse, mine)))
 
-    def weights(self, count: int) -> Ints:
-        """The sum of the registers of each of `count` series: grows with every change of one."""
-        found = np.bincount(
-            self.sparse >> np.uint32(20), self.sparse & np.uint32(63), minlength=count
-        ).astype(np.int64)
-        found[self.ids] = self.dense.sum(axis=1, dtype=np.int64)
-        return found
-
 
 EMPTY: Final = Sketches()
 
