@@ -36,7 +36,10 @@ def of(people: list[tuple[int, int]]) -> Sketches:
 
 
 def same(a: Sketches, b: Sketches) -> bool:
-    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+    return a.sparse.tobytes() == b.sparse.tobytes() and (
+        a.ids.tolist(),
+        a.dense.tolist(),
+    ) == (b.ids.tolist(), b.dense.tolist())
 
 
 def check(found: Sketches, entries: sketch.Entries) -> None:
