@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from events import batch, dedup, sketch
+from stores.pane import DIMENSIONS
 
 Ints = NDArray[np.int64]
 
@@ -27,7 +28,6 @@ DEVICES: Final = ("desktop", "mobile", "tablet", "tv")
 PAGES: Final = 500
 PER_REQUEST: Final = 200
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_TEXT: Final = pa.dictionary(pa.int32(), pa.utf8())
 
 
 @dataclass(frozen=True)
@@ -121,15 +121,13 @@ def chunk(
     )
 
 
-def event_batch(events: Chunk, codec: Any = None) -> bytes:
+def event_batch(events: Chunk) -> bytes:
     """The events as the collector writes them: all columns of an EventBatch."""
     shape, count = events.shape, len(events)
     rng = np.random.default_rng((7, events.index, count))
     ids = rng.bytes(16 * count)
     requests = np.arange(count) // PER_REQUEST
     keys = rng.integers(0, 1 << 63, requests[-1] + 1, np.uint64) * np.uint64(2) + np.uint64(1)
-    types = _dictionary(events.type, TYPES)
-    nothing = pa.nulls(count, pa.int32())
     bought = events.type == TYPES.index("purchase")
     distinct, place = np.unique(events.user, return_inverse=True)
     users, sessions = (ids.take(pa.array(distinct)) for ids in (_numbered("u"), _numbered("s")))
@@ -141,7 +139,7 @@ def event_batch(events: Chunk, codec: Any = None) -> bytes:
             pa.binary(16), count, [None, pa.py_buffer(ids)]
         ),
         "dedup_key": pa.array(keys[requests]),
-        "type": types,
+        "type": _dictionary(events.type, TYPES),
         "user_id": pa.DictionaryArray.from_arrays(place.astype(np.int32), users),
         "user_hash": pa.array(events.user_hash),
         "session_id": pa.DictionaryArray.from_arrays(place.astype(np.int32), sessions),
@@ -154,18 +152,10 @@ def event_batch(events: Chunk, codec: Any = None) -> bytes:
         "amount_micros": pa.array(events.micros, mask=~bought),
         "currency": pa.DictionaryArray.from_arrays(
             pa.array(np.zeros(count, np.int32), mask=~bought), pa.array(["USD"])
-        )
-        if bought.any()
-        else pa.DictionaryArray.from_arrays(nothing, pa.array(["USD"])),
+        ),
         "props": pa.nulls(count, pa.utf8()),
     }
-    schema = batch.SCHEMA.with_metadata({"project": PROJECT, "version": batch.VERSION})
-    rows = pa.RecordBatch.from_arrays([columns[field.name] for field in schema], schema=schema)
-    sink = pa.BufferOutputStream()
-    options = codec or pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-    with pa.ipc.new_stream(sink, schema, options=options) as writer:
-        writer.write_batch(rows)
-    return bytes(sink.getvalue())
+    return batch.pack(PROJECT, [columns[field.name] for field in batch.SCHEMA])
 
 
 _LINE: Final = (
@@ -263,7 +253,7 @@ class Truth:
         """The measures of one series: the total, or one value of one dimension."""
         table = self.measures[minute]
         if dimension is not None:
-            table = np.take(table, value, axis=("country", "device", "category").index(dimension))
+            table = np.take(table, value, axis=DIMENSIONS.index(dimension))
         return [int(x) for x in table.reshape(-1, 7).sum(axis=0)]
 
 

@@ -10,7 +10,8 @@ After it, `--live` seconds of traffic at `--live_share` of that rate: how long a
 acknowledgement by Kafka an event is in the store (the curve of what is stored against the curve of
 what was acknowledged). A run whose counts are not the truth exits with 1.
 
-`--forms`, `--series_list`, … take several values, comma-separated, and run each combination.
+`--form`, `--series`, `--partitions` and `--workers` take several values, comma-separated, and each
+combination is run.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from benchmarks import dataset, fill, report
 from benchmarks.dataset import PROJECT, SHAPES, Truth
 from benchmarks.fill import FORMS, Plan
 from benchmarks.flow import Flow
-from stores.contract import DAY
+from stores.contract import HOUR
 
 LOOK: Final = 0.1  # seconds between two looks at the store
 TICK: Final = 0.05  # seconds of traffic in a message, when it is live
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     for form, series, partitions, workers in combinations:
         runs.append(run(options, form, series, partitions, workers))
-        shown = {name: value for name, value in runs[-1].items() if name not in ("curve", "looks")}
+        shown = {name: value for name, value in runs[-1].items() if name != "curve"}
         print(json.dumps(shown), flush=True)
     exact = all(one["exact"] for one in runs)
     best = max(runs, key=lambda one: float(one["events_per_second"]))
@@ -163,6 +164,8 @@ def _drain(flow: Flow, truth: Truth, began: float) -> dict[str, Any]:
             if done is not None:
                 checkpoints[done["id"]] = done
         time.sleep(LOOK)
+    if not curve:
+        raise RuntimeError(f"{counted:,} events by the first look: nothing to measure; --seconds")
     meter.stop()
     curve.append((time.monotonic(), counted))
     (since, before), (until, after) = curve[0], curve[-1]
@@ -217,7 +220,7 @@ def differences(flow: Flow, truth: Truth) -> list[str]:
 def _live(flow: Flow, plan: Plan, rate: float, seconds: float) -> dict[str, Any]:
     """Traffic as it comes: how long an event takes from Kafka's word to the store."""
     start = int(time.time()) // 60 * 60
-    before = flow.counted(start, start + DAY // 24)
+    before = flow.counted(start, start + HOUR)
     context = get_context("spawn")
     queue: Any = context.Queue()
     sender = context.Process(
@@ -230,7 +233,7 @@ def _live(flow: Flow, plan: Plan, rate: float, seconds: float) -> dict[str, Any]
     meter = report.Meter(flow.parts())
     meter.start()
     while time.monotonic() < deadline:
-        counted = flow.counted(start, start + DAY // 24) - before
+        counted = flow.counted(start, start + HOUR) - before
         if not seen or counted > seen[-1][1]:
             seen.append((time.time(), counted))
         if sent is None and not queue.empty():
@@ -268,7 +271,8 @@ def _send(bootstrap: str, plan: Plan, rate: float, seconds: float, queue: Any) -
     into = fill.producer(bootstrap, plan.form)
     acknowledged: list[tuple[float, int]] = []
     size = max(plan.partitions, int(rate * TICK))
-    dataset.chunk(plan.shape, 0, 1, 0, 1).user_hash.sum()  # what is kept is made before the start
+    # What is made once is made before the start.
+    list(fill.messages(dataset.chunk(plan.shape, 0, 1, 0, 1), plan.form))
     total = 0
     began = time.time()
     for index in itertools.count():

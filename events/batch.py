@@ -78,13 +78,18 @@ class BatchError(ValueError):
 
 def encode(project: str, columns: Mapping[str, Sequence[Any]]) -> bytes:
     """One EventBatch. `columns` has every name of `SCHEMA`, equally long lists."""
-    schema = SCHEMA.with_metadata({"project": project, "version": VERSION})
     arrays = [
         pa.array(columns[field.name], pa.utf8()).dictionary_encode()
         if field.type == _TEXT
         else pa.array(columns[field.name], field.type)
         for field in SCHEMA
     ]
+    return pack(project, arrays)
+
+
+def pack(project: str, arrays: Sequence[pa.Array]) -> bytes:
+    """One EventBatch of columns that are Arrow arrays, in the order of `SCHEMA`."""
+    schema = SCHEMA.with_metadata({"project": project, "version": VERSION})
     batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema, options=_WRITE_OPTIONS) as writer:

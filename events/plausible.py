@@ -12,7 +12,7 @@ from typing import Final
 import pyarrow as pa
 
 from events import limits
-from events.batch import SCHEMA, BatchError
+from events.batch import BatchError
 
 _TIMES: Final = (limits.MIN_TS_MS, limits.MAX_TS_MS)
 _MONEY: Final = (-limits.MAX_AMOUNT_MICROS, limits.MAX_AMOUNT_MICROS)
@@ -26,7 +26,6 @@ _NEVER_NULL: Final[Mapping[str, tuple[int, int] | None]] = {  # with the range o
     "bot": None,
     "revenue_micros": _MONEY,
 }
-_DICTIONARIES: Final = [f.name for f in SCHEMA if pa.types.is_dictionary(f.type)]
 _PROJECT: Final = re.compile(limits.PROJECT_NAME)
 
 
@@ -50,5 +49,5 @@ def check(project: str, rows: pa.RecordBatch) -> None:
             if values.min() < allowed[0] or values.max() > allowed[1]:
                 raise BatchError("message_values_invalid", f"{name} is out of range")
     for field, column in zip(rows.schema, rows.columns, strict=True):
-        if field.name in _DICTIONARIES and column.dictionary.null_count:
+        if pa.types.is_dictionary(field.type) and column.dictionary.null_count:
             raise BatchError("message_values_invalid", f"a null among the values of {field.name}")

@@ -83,7 +83,8 @@ def renumber(entries: Entries, ids: NDArray[np.int64]) -> Entries:
     kept = new >= 0
     low = entries[kept] & np.uint32((1 << 20) - 1)
     moved: Entries = (new[kept].astype(np.uint32) << np.uint32(20)) | low
-    if np.all(moved[1:] >= moved[:-1]):  # the series keep their order, as they mostly do
+    register = moved >> np.uint32(6)
+    if np.all(register[1:] > register[:-1]):  # the series keep their order, as they mostly do
         return moved
     return distinct(moved)
 

@@ -24,7 +24,6 @@ SPARSE_MAX: Final = REGISTERS // 4  # entries that take as many bytes as a dense
 _NO_IDS: Final = np.empty(0, np.int64)
 _NO_ROWS: Final = np.empty((0, REGISTERS), np.uint8)
 _TABLE: Final = 64  # bytes of a table of registers that one row may cost; else rows are sorted
-_LOW: Final = np.uint32((1 << 20) - 1)
 
 
 class Sketches(NamedTuple):
@@ -46,11 +45,7 @@ class Sketches(NamedTuple):
         """All of it as entries."""
         if not len(self.ids):
             return self.sparse
-        place = np.flatnonzero(self.dense)
-        row, register = np.divmod(place, REGISTERS)
-        high = (self.ids[row] << 20 | register << 6).astype(np.uint32)
-        mine = high | self.dense.reshape(-1)[place]
-        return np.sort(np.concatenate((self.sparse, mine)))
+        return np.sort(np.concatenate((self.sparse, _entries(self.ids, self.dense))))
 
 
 EMPTY: Final = Sketches()
@@ -82,7 +77,7 @@ class Ranked(NamedTuple):
             return EMPTY
         series = series_of[self.tag]
         place = series * REGISTERS + self.register
-        if count * REGISTERS > _TABLE * len(place) or int(series_of.min()) < 0:
+        if count * REGISTERS > _TABLE * len(place) or int(series.min()) < 0:
             kept = series >= 0
             entries = (place[kept] << 6 | self.rank[kept]).astype(np.uint32)
             return from_entries(sketch.distinct(entries), count)
@@ -142,7 +137,8 @@ def merge(parts: Iterable[tuple[Sketches, Ints]], count: int) -> Sketches:
 
 def _raise(dense: Bytes, place: Ints, entries: Entries) -> None:
     """Registers up to those of entries, at most one for each; `place` is the row of each series."""
-    at = place[entries >> np.uint32(20)] * REGISTERS + ((entries & _LOW) >> np.uint32(6))
+    register = (entries >> np.uint32(6)) & np.uint32(REGISTERS - 1)
+    at = place[entries >> np.uint32(20)] * REGISTERS + register
     flat = dense.reshape(-1)
     flat[at] = np.maximum(flat[at], (entries & np.uint32(63)).astype(np.uint8))
 
@@ -159,8 +155,12 @@ def _from_table(table: Bytes) -> Sketches:
     few = np.flatnonzero(~many)
     if not len(few):
         return Sketches(ids=ids, dense=table)
-    rows = table[few] if len(ids) else table
+    return Sketches(_entries(few, table[few] if len(ids) else table), ids, table[ids])
+
+
+def _entries(ids: Ints, rows: Bytes) -> Entries:
+    """Rows of registers as entries; row i is of series `ids[i]`."""
     place = np.flatnonzero(rows)
     row, register = np.divmod(place, REGISTERS)
-    sparse = (few[row] << 20 | register << 6).astype(np.uint32) | rows.reshape(-1)[place]
-    return Sketches(sparse, ids, table[ids])
+    high: Entries = (ids[row] << 20 | register << 6).astype(np.uint32)
+    return high | rows.reshape(-1)[place]

@@ -22,7 +22,7 @@ _PAIR: Final = struct.Struct("<qq").iter_unpack
 
 
 def size(message: bytes) -> int:
-    """The sum over all buffers, in about 25 µs. Raises ValueError for what is no such stream."""
+    """The sum over all buffers. Raises ValueError for what is no such stream."""
     try:
         return _size(message)
     except struct.error as error:

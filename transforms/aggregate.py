@@ -74,15 +74,19 @@ class Cells:
             measures = np.zeros((len(first), len(MEASURES)), np.int64)
             np.add.at(measures, inverse, self._measures)
             bounds = np.searchsorted(cell_window[first], np.arange(len(starts) + 1))
-            for number, (low, high) in enumerate(pairwise(bounds.tolist())):
+            place = np.full(len(first), -1, np.int64)  # among the series of its window
+            cubes = []
+            for low, high in pairwise(bounds.tolist()):
                 order, left_out = _admit(measures[low:high, 0], cap)
+                place[low + order] = np.arange(len(order))
                 names = self._names(first[low:high][order], dims)
-                cube = Cube(names, measures[low:high][order], left_out=left_out)
-                if grouping in sketched:
-                    place = np.full(len(first), -1, np.int64)
-                    place[low + order] = np.arange(len(order))
-                    cube.users = people[number].sketches(place[inverse], len(order))
-                yield Partial(grouping, int(starts[number]), cube)
+                cubes.append(Cube(names, measures[low:high][order], left_out=left_out))
+            if grouping in sketched:
+                series = place[inverse]
+                for cube, users in zip(cubes, people, strict=True):
+                    cube.users = users.sketches(series, len(cube.names))
+            for start, cube in zip(starts.tolist(), cubes, strict=True):
+                yield Partial(grouping, start, cube)
 
     def _count(self, cells: int) -> Ints:
         types, names = _codes(self._rows, "type")
@@ -133,18 +137,10 @@ class Cells:
         if windows == 1:
             return [Ranked.of(hashes, cell)]
         window = cell_window[cell]
-        mine = (np.flatnonzero(window == number) for number in range(windows))
+        order = np.argsort(window, kind="stable")
+        bounds = np.searchsorted(window[order], np.arange(windows + 1))
+        mine = (order[low:high] for low, high in pairwise(bounds.tolist()))
         return [Ranked.of(hashes[rows], cell[rows]) for rows in mine]
-
-
-def minute_cubes(rows: pa.Table, cap: int = MAX_SERIES) -> Iterator[Partial]:
-    """See `Cells.minutes`."""
-    return Cells(rows).minutes(cap)
-
-
-def pulse_cubes(rows: pa.Table, cap: int = MAX_SERIES) -> Iterator[Partial]:
-    """See `Cells.pulses`."""
-    return Cells(rows).pulses(cap)
 
 
 def _admit(rows: Ints, cap: int) -> tuple[Ints, int]:

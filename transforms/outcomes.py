@@ -39,7 +39,7 @@ def tally(rows: pa.Table, fresh: Mask | None, late: Mask | None) -> dict[int, Co
     minute = rows.column("received_at").to_numpy() // (MINUTE * 1000)
     first, place = group(minute)
     bot = rows.column("bot").combine_chunks().to_numpy(zero_copy_only=False)
-    code = np.where(bot, BOT, COUNTED) if bot.any() else np.full(len(bot), COUNTED)
+    code = np.where(bot, BOT, COUNTED)
     if late is not None:
         code[late] = TOO_LATE
     if fresh is not None:

@@ -25,7 +25,7 @@ from tests.chaos import judge
 from tests.chaos.batches import Batch, Countries, make
 from tests.chaos.record import Record
 from tests.chaos.stores import Stores
-from transforms.aggregate import minute_cubes
+from transforms.aggregate import Cells
 from transforms.cube import UNIT
 
 pytestmark = pytest.mark.integration
@@ -64,7 +64,7 @@ def _panes(raw: list[RawBatch]) -> list[Pane]:
             part.cube.measures,
             part.cube.users.entries,
         )
-        for part in minute_cubes(table)
+        for part in Cells(table).minutes()
     ]
 
 

@@ -15,7 +15,7 @@ from stores.clickhouse_client import Address, Connection
 from stores.clickhouse_events import ClickHouseEvents
 from stores.contract import HOUR, RawBatch, Slice, edges
 from stores.pane import FINAL, MINUTE, Pane
-from transforms.aggregate import minute_cubes
+from transforms.aggregate import Cells
 
 pytestmark = pytest.mark.integration
 
@@ -83,7 +83,7 @@ def panes(batches: list[RawBatch]) -> list[Pane]:
             [tuple(name.split("\x1f")) if part.grouping else () for name in part.cube.names],
             part.cube.measures,
         )
-        for part in minute_cubes(table)
+        for part in Cells(table).minutes()
     ]
 
 

@@ -18,7 +18,7 @@ from tests.chaos import faults
 from tests.chaos.batches import BOT, Batch, Countries, make
 from tests.chaos.record import Record, arrived
 from tests.chaos.truth import Truth
-from transforms.aggregate import minute_cubes
+from transforms.aggregate import Cells
 from transforms.cube import UNIT
 
 NOW = 1_790_000_000_000
@@ -47,7 +47,7 @@ def test_the_truth_is_what_the_pipeline_counts(batches: list[Batch]) -> None:
     start, end = truth.minutes[0], truth.minutes[-1] + MINUTE
     said = {
         (part.grouping, tuple(name.split(UNIT)) if part.grouping else (), part.start): measures
-        for part in minute_cubes(table)
+        for part in Cells(table).minutes()
         for name, measures in zip(part.cube.names, part.cube.measures, strict=True)
     }
     true = {

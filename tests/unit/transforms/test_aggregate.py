@@ -8,7 +8,7 @@ from events import sketch
 from stores.pane import DIMENSIONS, GROUPING_SETS, MEASURES, SKETCHED, Grouping
 from tests.unit.transforms.cubes import MINUTE, record, rows
 from transforms import decode
-from transforms.aggregate import minute_cubes, pulse_cubes
+from transforms.aggregate import Cells
 from transforms.cube import UNIT
 
 records = st.builds(
@@ -54,7 +54,7 @@ def _truth(
 @given(st.lists(records, min_size=1, max_size=40))
 def test_minute_cubes_equal_a_count_of_one_event_at_a_time(items: list[decode.Record]) -> None:
     found: dict[Grouping, int] = Counter()
-    for part in minute_cubes(rows(*items)):
+    for part in Cells(rows(*items)).minutes():
         counts, users = _truth(items, part.grouping, 60)
         sketches = sketch.split(part.cube.users.entries, len(part.cube.names))
         for name, row, entries in zip(
@@ -70,7 +70,7 @@ def test_minute_cubes_equal_a_count_of_one_event_at_a_time(items: list[decode.Re
 
 @given(st.lists(records, min_size=1, max_size=40))
 def test_pulse_cubes_count_every_ten_seconds(items: list[decode.Record]) -> None:
-    parts = [p for p in pulse_cubes(rows(*items)) if p.grouping == ("country",)]
+    parts = [p for p in Cells(rows(*items)).pulses() if p.grouping == ("country",)]
     counts, _ = _truth(items, ("country",), 10)
     found = {
         (p.start, name): count
@@ -82,7 +82,7 @@ def test_pulse_cubes_count_every_ten_seconds(items: list[decode.Record]) -> None
 
 def test_cap_keeps_the_largest_and_counts_the_rest() -> None:
     items = [record(category=f"c{i}") for i in range(5)] + [record(category="big")] * 3
-    parts = {p.grouping: p.cube for p in minute_cubes(rows(*items), cap=2)}
+    parts = {p.grouping: p.cube for p in Cells(rows(*items)).minutes(cap=2)}
     assert parts["category",].names[0] == "big"
     assert parts["category",].rows + parts["category",].left_out == 8
     assert parts[()].rows == 8
@@ -90,4 +90,4 @@ def test_cap_keeps_the_largest_and_counts_the_rest() -> None:
 
 
 def test_all_groupings_come_out_even_for_one_row() -> None:
-    assert {p.grouping for p in minute_cubes(rows(record()))} == set(GROUPING_SETS)
+    assert {p.grouping for p in Cells(rows(record())).minutes()} == set(GROUPING_SETS)

@@ -17,7 +17,7 @@ from tests.fuzz.report import Report
 from tests.fuzz.runner import run
 from tests.unit.transforms.cubes import record, rows
 from transforms import aggregate
-from transforms.aggregate import minute_cubes
+from transforms.aggregate import Cells
 from transforms.cube import merge
 from transforms.decode import MAX_LETTERS, Decoded, Message, decode
 
@@ -149,7 +149,7 @@ def test_many_bad_lines_share_a_dead_letter() -> None:
 def test_two_categories_that_read_as_one_are_one() -> None:
     (cube,) = (
         part.cube
-        for part in minute_cubes(rows(record(category="a\x1fb"), record(category="a b")))
+        for part in Cells(rows(record(category="a\x1fb"), record(category="a b"))).minutes()
         if part.grouping == ("category",)
     )
     assert cube.names == ["a b"]
@@ -170,9 +170,9 @@ def test_more_cells_than_a_number_holds(monkeypatch: pytest.MonkeyPatch) -> None
             for _ in range(500)
         )
     )
-    usual = {(part.grouping, part.start): part.cube for part in minute_cubes(table)}
+    usual = {(part.grouping, part.start): part.cube for part in Cells(table).minutes()}
     monkeypatch.setattr(aggregate, "_MOST", 1_000)
-    renumbered = {(part.grouping, part.start): part.cube for part in minute_cubes(table)}
+    renumbered = {(part.grouping, part.start): part.cube for part in Cells(table).minutes()}
     assert renumbered == usual
 
 
