@@ -45,11 +45,10 @@ def build(root: Any, options: StreamOptions) -> None:
     )
 
     rows = root | "Source" >> source
-    minutes = rows.minutes  # (key, cube) at the minute's start
-    users = minutes | "Sketched" >> beam.Filter(windows.is_sketched)  # (key, cube)
+    minutes = rows.minutes | "Minutes" >> windows.minutes(firing, streaming=streaming)  # pane
     panes = (
-        minutes | "Minutes" >> windows.minutes(firing, streaming=streaming),
-        users | "Active" >> windows.active(brief, streaming=streaming),
+        minutes,
+        minutes | "Active" >> windows.Active(options.out_of_orderness + options.idle_seconds),
         rows[sources.PULSE] | "Pulse" >> windows.pulses(brief, PULSE, streaming=streaming),
     )  # pane
     for name, pane in zip(("Minutes", "Active", "Pulse"), panes, strict=True):
@@ -58,7 +57,7 @@ def build(root: Any, options: StreamOptions) -> None:
         ledger = rows[sources.LEDGER] | "Ledger" >> windows.minutes(firing, streaming=True)  # pane
         ledger | "WriteLedger" >> beam.ParDo(sinks.WriteHot(options.redis_url, options.metrics))
     if options.history_url:
-        panes[0] | "History" >> _history(options, streaming=streaming)
+        minutes | "History" >> _history(options, streaming=streaming)
     if options.raw_events and streaming:
         raw = replace(read, log=replace(read.log, group="streamlens-raw"))
         root | "RawEvents" >> KafkaEvents(raw, options.history_url, options.readers)

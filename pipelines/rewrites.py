@@ -22,7 +22,7 @@ KEEP_SECONDS: Final = 30.0  # far more than a store that answers lags behind its
 KEEP_BYTES: Final = 64 * 1024 * 1024  # about; a replay of days writes more than can be kept
 WRITE_AT_ONCE: Final = 50  # panes
 
-_Key = tuple[str, Grouping, int, int]  # project, grouping set, width, start
+_Key = tuple[str, Grouping, int, int, int]  # project, grouping set, width, start, minute
 _log = logging.getLogger(__name__)
 
 
@@ -83,7 +83,7 @@ class Rewrites:
         with self._lock:
             now = self._clock()
             for pane in panes:
-                key = (pane.project, pane.grouping, pane.width, pane.start)
+                key = (pane.project, pane.grouping, pane.width, pane.start, pane.minute)
                 held = self._drop(key)
                 if held is not None and held.rows > pane.rows:
                     pane = held  # a replay has not caught up yet

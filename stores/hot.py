@@ -22,14 +22,13 @@ from stores import layout
 from stores.contract import DAY, HOUR
 from stores.hot_scripts import UNION, WRITE
 from stores.layout import RECORD
-from stores.pane import ACTIVE, FINAL, MEASURES, MINUTE, PULSE, Grouping, Pane
+from stores.pane import ACTIVE, FINAL, KEEP_ACTIVE, MEASURES, MINUTE, PULSE, Grouping, Pane
 
 Values = tuple[str, ...]
 Ints = NDArray[np.int64]
 
 KEEP: Final = 26 * HOUR  # after the end of the day that a key belongs to
 KEEP_SHORT: Final = 600  # after the end of the ten minutes that pulses are kept in
-KEEP_ACTIVE: Final = 300  # after the window's end
 KEEP_LOST: Final = 15  # after a reader's last word that it gets no answer
 HEARD: Final = 30  # seconds for which a reader's word on where it stands holds
 SERIES_PER_CALL: Final = 500  # bounds how long one script runs

@@ -54,6 +54,7 @@ RANK: Final = (0, 1, 3, 2)
 MINUTE: Final = 60  # FixedWindows(60): the series
 PULSE: Final = 10  # FixedWindows(10): events per second
 ACTIVE: Final = 300  # SlidingWindows(300, 60): active users
+KEEP_ACTIVE: Final = 300  # seconds after its end that such a window is kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +63,8 @@ class Pane:
 
     `series[i]` holds the values of `grouping`'s dimensions, `measures[i]` (int64, one column per
     name of `MEASURES`) its numbers. `sketch` has the users of series i under id i (bots left out),
-    or is empty where no uniques are kept. `width` is MINUTE, PULSE or ACTIVE (ACTIVE carries
-    sketches and `rows` only).
+    or is empty where no uniques are kept. `width` is MINUTE, PULSE or ACTIVE. ACTIVE has
+    the numbers of one of the window's minutes: the window's users are the union of those.
     """
 
     project: str
@@ -74,6 +75,7 @@ class Pane:
     series: list[tuple[str, ...]]
     measures: NDArray[np.int64]
     sketch: Entries = field(default_factory=lambda: np.empty(0, np.uint32))
+    minute: int = 0  # of ACTIVE: start of the minute whose users these are
 
     @property
     def rows(self) -> int:

@@ -2,14 +2,19 @@
 
 A plain CombinePerKey with early firings keeps every input until the window ends and hands all of
 them again to each firing (see DESIGN). So unbounded input uses a small stateful DoFn with ONE
-accumulator per (key, window): it fires on a processing-time timer every refresh while there is
-something new, on an event-time timer at the window's end, and again after late data. Bounded input
-uses CombinePerKey with the same merge; a test shows that both end in the same bytes.
+accumulator per (key, window): it fires when something comes after a refresh of silence, else on a
+processing-time timer when the refresh is over, on an event-time timer at the window's end, and
+again after late data. Bounded input uses CombinePerKey with the same merge; a test shows that both
+end in the same bytes.
+
+The sliding windows hold no state of their own: a sketch is a union, and so is what a store does
+with it, so a window's users are those of the panes of its minutes.
 """
 
+import struct
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import apache_beam as beam
@@ -18,13 +23,24 @@ from apache_beam.metrics import Metrics
 from apache_beam.transforms import window
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec, on_timer
+from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
-from stores.pane import ACTIVE, FINAL, MINUTE, PARTIAL, REVISED, Grouping, Pane
+from stores.pane import (
+    ACTIVE,
+    FINAL,
+    KEEP_ACTIVE,
+    MINUTE,
+    PARTIAL,
+    REVISED,
+    Grouping,
+    Pane,
+)
 from telemetry import metrics
 from transforms import cube as cubes
 from transforms.cube import UNIT, Cube
 
+_HEAD: Final = struct.Struct("<Bd")
 _ARMED: Final = 1  # a refresh timer is set
 _CLOSED: Final = 2  # the watermark has passed the window's end
 
@@ -61,19 +77,15 @@ class Firing:
 
 
 class Accumulate(beam.DoFn):
-    """`(key, Cube)` in a window to `Pane`s of everything that came so far.
-
-    `quiet_seconds` is for sliding windows: no early firing before that much of the window's span
-    has begun, so that only the window that is current is written every refresh.
-    """
+    """`(key, Cube)` in a window to `Pane`s of everything that came so far."""
 
     STATE = ReadModifyWriteStateSpec("cube", BytesCoder())
     REFRESH = TimerSpec("refresh", TimeDomain.REAL_TIME)
     END = TimerSpec("end", TimeDomain.WATERMARK)
 
-    def __init__(self, firing: Firing, quiet_seconds: int = 0) -> None:
+    def __init__(self, firing: Firing, clock: Callable[[], float] = time.time) -> None:
         self._firing = firing
-        self._quiet = quiet_seconds
+        self._clock = clock
         self._left_out = Metrics.counter("cubes", "rows_left_out")  # beyond the cap: `other`
 
     def process(
@@ -83,18 +95,24 @@ class Accumulate(beam.DoFn):
         state: Any = beam.DoFn.StateParam(STATE),
         refresh: Any = beam.DoFn.TimerParam(REFRESH),
         end: Any = beam.DoFn.TimerParam(END),
-    ) -> None:
-        """Add a partial cube and make sure that a timer will speak of it."""
-        flags, held = _read(state)
+    ) -> Iterator[Any]:
+        """Add a partial cube, and speak of it now or make sure that a timer will."""
+        flags, fired, held = _read(state)
         merged = cubes.merge((held, element[1]), self._firing.cap)
         self._left_out.inc(merged.left_out - held.left_out)
         metrics.JOB_LEFT_OUT.add(max(0, merged.left_out - held.left_out))
-        if not flags & _CLOSED:
+        if not held.names and not flags & _CLOSED:
             end.set(where.end)
-        if not flags & _ARMED:
-            first = float(where.start) + self._quiet if self._quiet else 0.0
-            refresh.set(Timestamp(max(time.time() + self._firing.refresh_seconds, first)))
-        _write(state, flags | _ARMED, merged)
+        now = self._clock()
+        due = fired + self._firing.refresh_seconds
+        # A clock that was set back does not silence a window.
+        if not flags & _ARMED and not now < due < now + 2 * self._firing.refresh_seconds:
+            fired = now
+            yield _spoken(element[0], merged, where, flags)
+        elif not flags & _ARMED:
+            flags |= _ARMED
+            refresh.set(Timestamp(due))
+        _write(state, flags, fired, merged)
 
     @on_timer(REFRESH)
     def fire(
@@ -102,12 +120,12 @@ class Accumulate(beam.DoFn):
         key: Any = beam.DoFn.KeyParam,
         where: Any = beam.DoFn.WindowParam,
         state: Any = beam.DoFn.StateParam(STATE),
-    ) -> Iterator[Pane]:
+    ) -> Iterator[Any]:
         """An early or a late pane: something came since the last one."""
-        flags, held = _read(state)
+        flags, _, held = _read(state)
         if flags & _ARMED:
-            _write(state, flags & ~_ARMED, held)
-            yield pane_of(key, held, where, REVISED if flags & _CLOSED else PARTIAL)
+            _write(state, flags & ~_ARMED, self._clock(), held)
+            yield _spoken(key, held, where, flags)
 
     @on_timer(END)
     def close(
@@ -115,12 +133,13 @@ class Accumulate(beam.DoFn):
         key: Any = beam.DoFn.KeyParam,
         where: Any = beam.DoFn.WindowParam,
         state: Any = beam.DoFn.StateParam(STATE),
-    ) -> Iterator[Pane]:
+    ) -> Iterator[Any]:
         """The on-time pane."""
-        _, held = _read(state)
+        _, _, held = _read(state)
         if held.names:
-            _write(state, _CLOSED, held)  # a refresh timer still set has nothing more to say
-            yield pane_of(key, held, where, FINAL)
+            # A refresh timer still set has nothing more to say.
+            _write(state, _CLOSED, self._clock(), held)
+            yield at_start(pane_of(key, held, where, FINAL))
 
 
 class ToPane(beam.DoFn):
@@ -128,22 +147,19 @@ class ToPane(beam.DoFn):
 
     def process(
         self, element: tuple[str, Cube], where: Any = beam.DoFn.WindowParam
-    ) -> Iterable[Pane]:
+    ) -> Iterable[Any]:
         """One pane, final."""
-        yield pane_of(element[0], element[1], where, FINAL)
+        yield at_start(pane_of(element[0], element[1], where, FINAL))
 
 
 class Panes(beam.PTransform):
     """`(key, Cube)` to `Pane` in the windows of `windowing`, streaming or bounded."""
 
-    def __init__(
-        self, windowing: Any, firing: Firing, *, streaming: bool, quiet_seconds: int = 0
-    ) -> None:
+    def __init__(self, windowing: Any, firing: Firing, *, streaming: bool) -> None:
         super().__init__()
         self._windowing = windowing
         self._firing = firing
         self._streaming = streaming
-        self._quiet = quiet_seconds
 
     def expand(self, pcoll: Any) -> Any:
         """Window, then accumulate by timers or combine."""
@@ -158,7 +174,44 @@ class Panes(beam.PTransform):
             pcoll
             | "Window"
             >> beam.WindowInto(self._windowing, allowed_lateness=self._firing.allowed_lateness)
-            | "Accumulate" >> beam.ParDo(Accumulate(self._firing, self._quiet))  # pane
+            | "Accumulate" >> beam.ParDo(Accumulate(self._firing))  # pane
+        )
+
+
+class Recent(beam.DoFn):
+    """A minute's `Pane` in a sliding window to what it adds to that window.
+
+    An early pane comes again, so it goes to no more windows than will be looked at before the
+    minute is final; the final one goes to all of them. What nobody can look at any more is left
+    out, as when the log of days is read again.
+    """
+
+    def __init__(self, final_within: int, clock: Callable[[], float] = time.time) -> None:
+        self._early = MINUTE + -(-final_within // MINUTE) * MINUTE
+        self._clock = clock
+
+    def process(self, element: Pane, where: Any = beam.DoFn.WindowParam) -> Iterator[Pane]:
+        """One pane of width ACTIVE, or nothing."""
+        start, end = int(where.start), int(where.end)
+        awaited = element.status != PARTIAL or end <= element.start + self._early
+        if awaited and end + KEEP_ACTIVE > self._clock():
+            yield replace(element, start=start, width=ACTIVE, minute=element.start)
+
+
+class Active(beam.PTransform):
+    """The minutes' `Pane`s to those of five-minute windows every minute: active users."""
+
+    def __init__(self, final_within: int, clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self._recent = Recent(final_within, clock)
+
+    def expand(self, pcoll: Any) -> Any:
+        """Each minute's users to its five windows."""
+        return (
+            pcoll
+            | "Sketched" >> beam.Filter(_is_sketched)  # pane
+            | "Window" >> beam.WindowInto(window.SlidingWindows(ACTIVE, MINUTE))
+            | "Recent" >> beam.ParDo(self._recent)  # pane
         )
 
 
@@ -172,21 +225,27 @@ def pulses(firing: Firing, width: int, *, streaming: bool) -> Panes:
     return Panes(window.FixedWindows(width), firing, streaming=streaming)
 
 
-def active(firing: Firing, *, streaming: bool) -> Panes:
-    """Five-minute windows every minute, fed by the minutes' sketches: active users."""
-    sliding = window.SlidingWindows(ACTIVE, MINUTE)
-    return Panes(sliding, firing, streaming=streaming, quiet_seconds=ACTIVE - MINUTE)
+def _is_sketched(pane: Pane) -> bool:
+    return len(pane.sketch) > 0
 
 
-def is_sketched(element: tuple[str, Cube]) -> bool:
-    """Whether the key is of a grouping set that has sketches: at most one dimension."""
-    return element[0].count(UNIT) <= 1
+def at_start(pane: Pane) -> TimestampedValue:
+    """A pane with its window's start for its time, whenever it is said."""
+    return TimestampedValue(pane, pane.start)
 
 
-def _read(state: Any) -> tuple[int, Cube]:
+def _spoken(key: str, cube: Cube, where: Any, flags: int) -> TimestampedValue:
+    return at_start(pane_of(key, cube, where, REVISED if flags & _CLOSED else PARTIAL))
+
+
+def _read(state: Any) -> tuple[int, float, Cube]:
+    """Flags, when it spoke last (unix seconds), and what came so far."""
     data = state.read()
-    return (data[0], cubes.decode(data[1:])) if data else (0, Cube())
+    if not data:
+        return 0, 0.0, Cube()
+    flags, fired = _HEAD.unpack_from(data)
+    return flags, fired, cubes.decode(data[_HEAD.size :])
 
 
-def _write(state: Any, flags: int, cube: Cube) -> None:
-    state.write(bytes((flags,)) + cubes.encode(cube))
+def _write(state: Any, flags: int, fired: float, cube: Cube) -> None:
+    state.write(_HEAD.pack(flags, fired) + cubes.encode(cube))
