@@ -12,6 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from transforms.keys import KeySet
+
 HORIZON_MS: Final = 120_000
 MAX_KEYS: Final = 2_000_000  # per generation; a key beyond it is not remembered
 
@@ -23,56 +25,52 @@ class Duplicates:
         self._horizon_ms = horizon_ms
         self._max_keys = max_keys
         self._generation = -1
-        self._current: set[int] = set()
-        self._previous: set[int] = set()
+        self._current = KeySet()
+        self._previous = KeySet()
 
     def history_start(self, broker_ms: int) -> int:
         """The broker time from which the log decides about a message at `broker_ms`."""
         return max(0, (broker_ms // self._horizon_ms - 1) * self._horizon_ms)
 
     def fresh(self, keys: NDArray[np.uint64], broker_ms: int) -> NDArray[np.bool_] | None:
-        """Which rows of one message are no duplicates; None when all are. Remembers the keys."""
+        """Which rows of one message are no duplicates; None when all are. Remembers the keys.
+
+        Several messages of one generation may come as one when they hold no keys of requests.
+        """
         self._turn(broker_ms // self._horizon_ms)
         if not len(keys):
             return None
-        first = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
-        lengths = np.diff(np.append(first, len(keys)))
-        old = []  # runs that repeat an earlier message, or an event id of this one
-        inside: set[int] = set()
-        for run, key in enumerate(keys[first].tolist()):
-            if key == 0:
-                continue
-            earlier = key in self._current or key in self._previous
-            if earlier or (not key & 1 and key in inside):
-                old.append(run)
-            inside.add(key)
-        repeats = self._repeats(keys, first, lengths)
-        if len(self._current) < self._max_keys:
-            self._current |= inside
-        if not old and repeats is None:
+        runs = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+        heads = keys[runs]
+        if not heads.any():
             return None
-        fresh = np.ones(len(keys), np.bool_)
-        for run in old:
-            fresh[first[run] : first[run] + lengths[run]] = False
-        if repeats is not None:
-            fresh[repeats] = False
-        return fresh
-
-    @staticmethod
-    def _repeats(
-        keys: NDArray[np.uint64], first: NDArray[np.intp], lengths: NDArray[np.intp]
-    ) -> NDArray[np.intp] | None:
-        """Rows after the first of a run of one event id: the same event, twice in a row."""
-        event_runs = (lengths > 1) & (keys[first] & np.uint64(1) == 0) & (keys[first] != 0)
-        if not event_runs.any():
+        distinct, first, place = np.unique(heads, return_index=True, return_inverse=True)
+        if not distinct[0]:
+            distinct, first, place = distinct[1:], first[1:], place - 1  # -1: never repeats
+        known = self._current.holds(distinct)
+        old = known | self._previous.holds(distinct)
+        new = np.sort(first[~known])  # in the order of the log, whatever was asked at once
+        self._current.add(heads[new[: self._max_keys - len(self._current)]])
+        fresh = np.concatenate((~old, [True]))[place]
+        event = heads & np.uint64(1) == 0
+        event &= heads != 0
+        again = event.copy()
+        again[first] = False
+        fresh &= ~again
+        lengths = np.diff(runs, append=len(keys))
+        repeated = event & (lengths > 1)  # the same event, several times in a row
+        if fresh.all() and not repeated.any():
             return None
-        starts = np.zeros(len(keys), np.bool_)
-        starts[first] = True
-        return np.flatnonzero(np.repeat(event_runs, lengths) & ~starts)
+        rows = np.repeat(fresh, lengths)
+        if repeated.any():
+            later = np.ones(len(keys), np.bool_)
+            later[runs] = False
+            rows &= ~(later & np.repeat(repeated, lengths))
+        return rows
 
     def _turn(self, generation: int) -> None:
         if generation <= self._generation:
             return
-        self._previous = self._current if generation == self._generation + 1 else set()
-        self._current = set()
+        self._previous = self._current if generation == self._generation + 1 else KeySet()
+        self._current = KeySet()
         self._generation = generation

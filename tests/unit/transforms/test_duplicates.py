@@ -45,6 +45,14 @@ def test_memory_is_bounded() -> None:
     assert _fresh(known, [1, 3]) == [False, True]
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_memory_is_full_at_the_same_key_however_messages_are_asked(together: bool) -> None:
+    known = Duplicates(max_keys=3)
+    for keys in [[2, 9 * 2, 4, 6, 8]] if together else [[2], [18, 4], [6], [8]]:
+        _fresh(known, keys)
+    assert _fresh(known, [8, 6, 4, 18, 2]) == [True, True, False, False, False]
+
+
 messages = st.lists(
     st.tuples(st.lists(st.sampled_from([0, 1, 2, 3, 4, 5, 6]), max_size=6), st.integers(0, 40)),
     max_size=25,
@@ -70,3 +78,35 @@ def test_a_reader_that_starts_anywhere_agrees_with_one_that_read_everything(
         if at >= since:
             _fresh(late, keys, at)
     assert [_fresh(late, keys, at) for keys, at in timed[start:]] == verdicts[start:]
+
+
+def _plain(log: list[tuple[list[int], int]], horizon: int) -> list[list[bool]]:
+    """The rule, row by row."""
+    seen: dict[int, dict[int, int]] = {}  # generation → key → message
+    verdicts = []
+    for number, (keys, at) in enumerate(log):
+        generation = at // horizon
+        verdict = []
+        for key in keys:
+            before = [seen.get(g, {}).get(key) for g in (generation - 1, generation)]
+            same = before[1] == number and key % 2 == 1  # rows of one request
+            verdict.append(key == 0 or before == [None, None] or (same and before[0] is None))
+            seen.setdefault(generation, {}).setdefault(key, number)
+        verdicts.append(verdict)
+    return verdicts
+
+
+@given(messages)
+def test_the_rule(log: list[tuple[list[int], int]]) -> None:
+    known, now, timed = Duplicates(50), 0, []
+    for keys, step in log:
+        now += step
+        timed.append((keys, now))
+    assert [_fresh(known, keys, at) for keys, at in timed] == _plain(timed, 50)
+
+
+@given(st.lists(st.lists(st.sampled_from([0, 2, 4, 6]), max_size=6), max_size=8))
+def test_messages_without_keys_of_requests_may_come_as_one(log: list[list[int]]) -> None:
+    one, many = Duplicates(), Duplicates()
+    joined = [key for keys in log for key in keys]
+    assert _fresh(one, joined) == [fresh for keys in log for fresh in _fresh(many, keys)]
