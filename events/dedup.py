@@ -18,12 +18,12 @@ _MASK64: Final = 0xFFFFFFFFFFFFFFFF
 
 def batch_key(project: str, batch_id: str) -> int:
     """The odd key of a request that carries a batch id."""
-    return int(mmhash2.murmurhash64a(batch_id.encode(), _seed(project))) & _MASK64 | 1
+    return int(mmhash2.murmurhash64a(batch_id.encode(), seed(project))) & _MASK64 | 1
 
 
 def event_key(project: str, event_id: uuid.UUID) -> int:
     """The even key of an event that carries an id, never 0."""
-    return int(mmhash2.murmurhash64a(event_id.bytes, _seed(project))) & (_MASK64 - 1) or 2
+    return int(mmhash2.murmurhash64a(event_id.bytes, seed(project))) & (_MASK64 - 1) or 2
 
 
 @lru_cache(1024)
@@ -32,5 +32,6 @@ def salt(project: str) -> int:
     return sketch.user_hash(project)
 
 
-def _seed(project: str) -> int:
+def seed(project: str) -> int:
+    """What the hashes of the project's keys start from."""
     return salt(project) & 0x7FFFFFFF

@@ -24,7 +24,7 @@ Hashes = NDArray[np.uint64]
 REGISTERS: Final = 1 << 14
 MAX_SERIES: Final = 1 << 12
 STANDARD_ERROR: Final = 1.04 / REGISTERS**0.5  # 0.81 %
-_SEED: Final = 0xADC83B19  # hyperloglog.c
+SEED: Final = 0xADC83B19  # hyperloglog.c
 _HEADER_DENSE: Final = b"HYLL\x00\x00\x00\x00" + b"\x00" * 7 + b"\x80"
 _HEADER_SPARSE: Final = b"HYLL\x01\x00\x00\x00" + b"\x00" * 7 + b"\x80"
 _MASK64: Final = 0xFFFFFFFFFFFFFFFF
@@ -33,7 +33,7 @@ _EMPTY: Final[Entries] = np.empty(0, np.uint32)
 
 def user_hash(user_id: str) -> int:
     """The unsigned 64-bit MurmurHash64A of a user id's UTF-8, with Redis's seed."""
-    return int(mmhash2.murmurhash64a(user_id.encode(), _SEED)) & _MASK64
+    return int(mmhash2.murmurhash64a(user_id.encode(), SEED)) & _MASK64
 
 
 def from_hashes(hashes: Hashes, series: NDArray[np.integer] | int = 0) -> Entries:

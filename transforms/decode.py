@@ -5,10 +5,10 @@ Our collector sends EventBatches. Producers that are not ours may send JSON: the
 becomes a `DeadLetter` with a reason of `events.reasons.MESSAGE_REASONS`; the rest still counts.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,8 +16,7 @@ import pyarrow as pa
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from events import batch, letters, limits, plausible, schema, sketch
-from events.dedup import event_key
+from events import batch, columns, letters, limits, plausible, schema
 from events.letters import Letter
 
 Mask = NDArray[np.bool_]  # which rows to keep
@@ -158,7 +157,9 @@ def _decode_json(message: Message, currency: str, hot_only: bool) -> Decoded:
         dead.append(shared)
     schema_ = HOT if hot_only else batch.SCHEMA
     rows = {
-        project: _not_ahead(to_rows(project, items, schema_, message.broker_ms), message.logged_ms)
+        project: _not_ahead(
+            columns.rows(project, items, schema_, message.broker_ms), message.logged_ms
+        )
         for project, items in records.items()
     }
     return Decoded(rows, dead, {name: np.array(at, np.int64) for name, at in lines.items()})
@@ -200,47 +201,6 @@ def _decode_record(line: bytes, currency: str) -> Record:
             "currency_unsupported", f"only {currency} is taken without a collector"
         )
     return record
-
-
-def to_rows(
-    project: str, records: Iterable[Record], columns: pa.Schema = HOT, received_at: int = 0
-) -> pa.RecordBatch:
-    """Records of one project as a batch of some or all columns of `batch.SCHEMA`."""
-    items = list(records)
-    amounts = [None if r.amount is None else schema.micros(r.amount) for r in items]
-    made: dict[str, Callable[[], list[Any]]] = {
-        "event_time": lambda: [r.ts for r in items],
-        "client_time": lambda: [r.ts for r in items],
-        "received_at": lambda: [received_at] * len(items),
-        "event_id": lambda: [r.id.bytes if r.id else bytes(16) for r in items],
-        "dedup_key": lambda: [event_key(project, r.id) if r.id else 0 for r in items],
-        "type": lambda: [r.type for r in items],
-        "user_id": lambda: [r.user_id for r in items],
-        "user_hash": lambda: [sketch.user_hash(r.user_id) for r in items],
-        "session_id": lambda: [r.session_id for r in items],
-        "url": lambda: [r.url for r in items],
-        "category": lambda: [r.category or "" for r in items],
-        "country": lambda: [r.country for r in items],
-        "device": lambda: ["bot" if r.bot else r.device for r in items],
-        "bot": lambda: [r.bot for r in items],
-        "revenue_micros": lambda: [
-            amount if amount is not None and r.type == "purchase" else 0
-            for r, amount in zip(items, amounts, strict=True)
-        ],
-        "amount_micros": lambda: amounts,
-        "currency": lambda: [r.currency for r in items],
-        "props": lambda: [
-            None if r.props is None else msgspec.json.encode(r.props).decode() for r in items
-        ],
-    }
-    arrays = [_array(made[field.name](), field.type) for field in columns]
-    return pa.RecordBatch.from_arrays(arrays, schema=columns)
-
-
-def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
-    if pa.types.is_dictionary(kind):
-        return pa.array(values, kind.value_type).dictionary_encode()
-    return pa.array(values, kind)
 
 
 def _whole(message: Message, reason: str, detail: str) -> DeadLetter:

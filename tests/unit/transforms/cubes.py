@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from events import sketch
+from events import columns, sketch
 from events.sketches import from_entries
 from stores.pane import MEASURES
 from transforms import decode
@@ -21,7 +21,7 @@ def record(**fields: object) -> decode.Record:
 
 def rows(*records: decode.Record) -> pa.Table:
     """Hot rows of these records, project p."""
-    return pa.Table.from_batches([decode.to_rows("p", records)])
+    return pa.Table.from_batches([columns.rows("p", records, decode.HOT)])
 
 
 def cube(**series: int) -> Cube:
