@@ -8,9 +8,10 @@ Python function is called for an event: some 15 ns for a column's list, 60 to 12
 
 import random
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, Protocol, TypeAlias
+from functools import cached_property
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 import msgspec
 import numpy as np
@@ -61,8 +62,8 @@ def rows(
     id has 16 zero bytes, and 0 as its key: it is never a duplicate. Only columns of `fields` are
     made. Raises `schema.InvalidEvent` on an amount that `schema.check` would have refused.
     """
-    made = [_MAKERS[name](project, events, received_at) for name in fields.names]
-    return pa.RecordBatch.from_arrays(made, schema=fields)
+    table = _Table(project, events, received_at)
+    return pa.RecordBatch.from_arrays([getattr(table, n)() for n in fields.names], schema=fields)
 
 
 def texts(values: Sequence[str | None]) -> pa.DictionaryArray:
@@ -105,18 +106,21 @@ def id_bytes(ids: Sequence[uuid.UUID | str | None]) -> tuple[Ids, NDArray[np.boo
 
     All are UUIDs, or all are texts that `parse_ids` takes. Raises ValueError on other texts.
     """
-    there = np.fromiter([one is not None for one in ids], np.bool_, len(ids))
-    found = np.zeros((len(ids), 16), np.uint8)
+    there = np.ones(len(ids), np.bool_)
     some = [one for one in ids if one is not None]
-    texts_ = [one for one in some if isinstance(one, str)]
-    if texts_:
-        joined = parse_ids(texts_)
-        if joined is None or len(texts_) != len(some):
-            raise ValueError("not the texts of UUIDs")
+    if some and isinstance(some[0], str):
+        joined = parse_ids(cast("list[str]", some))
     else:
-        joined = b"".join([one.int.to_bytes(16, "big") for one in some if not isinstance(one, str)])
-    found[there] = np.frombuffer(joined, np.uint8).reshape(-1, 16)
-    return found, there
+        joined = b"".join([one.int.to_bytes(16, "big") for one in cast("list[uuid.UUID]", some)])
+    if joined is None:
+        raise ValueError("not the texts of UUIDs")
+    found = np.frombuffer(joined, np.uint8).reshape(-1, 16)
+    if len(some) == len(ids):
+        return found, there
+    there[[one is None for one in ids]] = False
+    full = np.zeros((len(ids), 16), np.uint8)
+    full[there] = found
+    return full, there
 
 
 def event_keys(project: str, ids: Ids) -> Hashes:
@@ -191,45 +195,74 @@ def dense(values: Mapping[int, int], count: int) -> pa.Array:
     return pa.array(full)
 
 
-_Events: TypeAlias = Sequence[Enriched]
+class _Table:
+    """The columns of some events, each made by the method of its name."""
 
+    def __init__(self, project: str, events: Sequence[Enriched], received_at: int) -> None:
+        self._project = project
+        self._events = events
+        self._received_at = received_at
 
-def _dedup_key(project: str, events: _Events) -> pa.Array:
-    ids, there = id_bytes([e.id for e in events])
-    return pa.array(np.where(there, event_keys(project, ids), np.uint64(dedup.NEVER)))
+    def event_time(self) -> pa.Array:
+        return pa.array(integers([e.ts for e in self._events]))
 
+    client_time = event_time
 
-def _amounts(events: _Events) -> dict[int, int]:
-    return {
-        place: schema.micros(event.amount)
-        for place, event in enumerate(events)
-        if event.amount is not None
-    }
+    def received_at(self) -> pa.Array:
+        return pa.array(np.full(len(self._events), self._received_at, np.int64))
 
+    @cached_property
+    def _ids(self) -> tuple[Ids, NDArray[np.bool_]]:
+        return id_bytes([e.id for e in self._events])
 
-def _revenue(events: _Events) -> pa.Array:
-    bought = {i: m for i, m in _amounts(events).items() if events[i].type == "purchase"}
-    return dense(bought, len(events))
+    def event_id(self) -> pa.Array:
+        return binary(self._ids[0])
 
+    def dedup_key(self) -> pa.Array:
+        ids, there = self._ids
+        return pa.array(np.where(there, event_keys(self._project, ids), np.uint64(dedup.NEVER)))
 
-# Of the project, its events, and when they were received.
-_MAKERS: Final[Mapping[str, Callable[[str, _Events, int], pa.Array]]] = {
-    "event_time": lambda _, events, __: pa.array(integers([e.ts for e in events])),
-    "client_time": lambda _, events, __: pa.array(integers([e.ts for e in events])),
-    "received_at": lambda _, events, at: pa.array(np.full(len(events), at, np.int64)),
-    "event_id": lambda _, events, __: binary(id_bytes([e.id for e in events])[0]),
-    "dedup_key": lambda project, events, _: _dedup_key(project, events),
-    "type": lambda _, events, __: texts([e.type for e in events]),
-    "user_id": lambda _, events, __: texts([e.user_id for e in events]),
-    "user_hash": lambda _, events, __: pa.array(user_hashes([e.user_id for e in events])),
-    "session_id": lambda _, events, __: texts([e.session_id for e in events]),
-    "url": lambda _, events, __: texts([e.url for e in events]),
-    "category": lambda _, events, __: texts([e.category or "" for e in events]),
-    "country": lambda _, events, __: texts([e.country for e in events]),
-    "device": lambda _, events, __: texts(["bot" if e.bot else e.device for e in events]),
-    "bot": lambda _, events, __: pa.array([e.bot for e in events], pa.bool_()),
-    "revenue_micros": lambda _, events, __: _revenue(events),
-    "amount_micros": lambda _, events, __: sparse(_amounts(events), len(events)),
-    "currency": lambda _, events, __: texts([e.currency for e in events]),
-    "props": lambda _, events, __: strings(*json_texts([e.props for e in events])),
-}
+    def type(self) -> pa.Array:
+        return texts([e.type for e in self._events])
+
+    def user_id(self) -> pa.Array:
+        return texts([e.user_id for e in self._events])
+
+    def user_hash(self) -> pa.Array:
+        return pa.array(user_hashes([e.user_id for e in self._events]))
+
+    def session_id(self) -> pa.Array:
+        return texts([e.session_id for e in self._events])
+
+    def url(self) -> pa.Array:
+        return texts([e.url for e in self._events])
+
+    def category(self) -> pa.Array:
+        return texts([e.category or "" for e in self._events])
+
+    def country(self) -> pa.Array:
+        return texts([e.country for e in self._events])
+
+    def device(self) -> pa.Array:
+        return texts(["bot" if e.bot else e.device for e in self._events])
+
+    def bot(self) -> pa.Array:
+        return pa.array([e.bot for e in self._events], pa.bool_())
+
+    @cached_property
+    def _amounts(self) -> dict[int, int]:
+        amounts = [e.amount for e in self._events]
+        return {i: schema.micros(one) for i, one in enumerate(amounts) if one is not None}
+
+    def revenue_micros(self) -> pa.Array:
+        bought = {i: m for i, m in self._amounts.items() if self._events[i].type == "purchase"}
+        return dense(bought, len(self._events))
+
+    def amount_micros(self) -> pa.Array:
+        return sparse(self._amounts, len(self._events))
+
+    def currency(self) -> pa.Array:
+        return texts([e.currency for e in self._events])
+
+    def props(self) -> pa.Array:
+        return strings(*json_texts([e.props for e in self._events]))
