@@ -43,7 +43,7 @@ class Enriched(Protocol):
     category: str | None
     amount: Decimal | None
     currency: str | None
-    props: dict[str, schema.PropValue] | None
+    props: Any  # dict[str, PropValue] | None, when that column is wanted
     country: str
     device: str
     bot: bool
@@ -54,13 +54,14 @@ class Enriched(Protocol):
 
 
 def rows(
-    project: str, events: Sequence[Enriched], fields: pa.Schema, received_at: int = 0
+    project: str, events: Sequence[Enriched], fields: pa.Schema, received_at: Ints | int = 0
 ) -> pa.RecordBatch:
     """Events of one project as a batch of some or all columns of `events.batch.SCHEMA`.
 
-    Nobody corrects their clocks, and their money is in the project's currency. An event without an
-    id has 16 zero bytes, and 0 as its key: it is never a duplicate. Only columns of `fields` are
-    made. Raises `schema.InvalidEvent` on an amount that `schema.check` would have refused.
+    `received_at` is one time (ms) for all, or one for each. Nobody corrects their clocks, and their
+    money is in the project's currency. An event without an id has 16 zero bytes, and 0 as its key:
+    it is never a duplicate. Only columns of `fields` are made. Raises `schema.InvalidEvent` on an
+    amount that `schema.check` would have refused.
     """
     table = _Table(project, events, received_at)
     return pa.RecordBatch.from_arrays([getattr(table, n)() for n in fields.names], schema=fields)
@@ -198,7 +199,7 @@ def dense(values: Mapping[int, int], count: int) -> pa.Array:
 class _Table:
     """The columns of some events, each made by the method of its name."""
 
-    def __init__(self, project: str, events: Sequence[Enriched], received_at: int) -> None:
+    def __init__(self, project: str, events: Sequence[Enriched], received_at: Ints | int) -> None:
         self._project = project
         self._events = events
         self._received_at = received_at

@@ -16,6 +16,7 @@ from events import limits
 
 TYPES: Final = ("page_view", "click", "purchase", "error")  # any other name is a custom type
 
+TYPE_NAME: Final = r"^[a-z][a-z0-9_.:-]*\Z"
 Id = Annotated[str, Meta(min_length=1, max_length=limits.MAX_ID_CHARS)]
 PropValue = str | int | float | bool | None
 
@@ -23,7 +24,7 @@ PropValue = str | int | float | bool | None
 class Event(msgspec.Struct, kw_only=True, gc=False):
     """One user event as the client sends it. `ts` is the client's clock, ms since the epoch."""
 
-    type: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_.:-]*\Z", max_length=limits.MAX_TYPE_CHARS)]
+    type: Annotated[str, Meta(pattern=TYPE_NAME, max_length=limits.MAX_TYPE_CHARS)]
     user_id: Id
     ts: int
     id: uuid.UUID | None = None
@@ -123,7 +124,7 @@ def check(event: Event) -> None:
     if event.amount is not None:
         micros(event.amount)
     if event.props is not None:
-        _check_props(event.props)
+        check_props(event.props)
 
 
 def micros(amount: Decimal) -> int:
@@ -142,7 +143,8 @@ def micros(amount: Decimal) -> int:
     return whole
 
 
-def _check_props(props: dict[str, PropValue]) -> None:
+def check_props(props: dict[str, PropValue]) -> None:
+    """The limits of props. Raises `InvalidEvent`."""
     if len(props) > limits.MAX_PROPS:
         raise InvalidEvent("event_props_invalid", f"props has over {limits.MAX_PROPS} keys.")
     for name, value in props.items():

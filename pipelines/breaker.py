@@ -18,7 +18,7 @@ import logging
 import re
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, NamedTuple
@@ -70,20 +70,21 @@ class Breaker:
         self._lock = Lock()
         self._slots: deque[_Slot] = deque(maxlen=SLOTS)
 
-    def note(self, decoded: Decoded, message: Message) -> None:
-        """One message was read."""
+    def note(self, decoded: Decoded, messages: Sequence[Message]) -> None:
+        """A message was read, or several of which nothing died."""
+        first = messages[0]
         number = int(self._clock() * SLOTS / SPAN)
         with self._lock:
             if not self._slots or self._slots[-1].number < number:
                 self._slots.append(_Slot(number))
             slot = self._slots[-1]
-            slot.messages += 1
+            slot.messages += len(messages)
             if decoded.dead:
                 slot.dead += decoded.share_dead
                 for letter in decoded.dead:
                     slot.reasons[letter.reason] += letter.rows
                 if slot.first is None:
-                    slot.first = f"{message.topic}/{message.partition}/{message.offset}"
+                    slot.first = f"{first.topic}/{first.partition}/{first.offset}"
 
     def check(self) -> None:
         """Raises TooManyDead, and begins anew: who starts this again will see it all again."""

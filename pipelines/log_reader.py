@@ -4,7 +4,7 @@ watermark. Knows Kafka and the clock, nothing of Beam.
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -97,13 +97,16 @@ class LogReader:
                 self._take(record, messages)
         return messages
 
-    def fresh(self, message: Message, keys: NDArray[np.uint64]) -> Mask | None:
-        """Which rows of a message are no duplicates (None: all)."""
-        known = self._duplicates.get(message.partition)
+    def fresh(
+        self, messages: Sequence[Message], counts: NDArray[np.int64], keys: NDArray[np.uint64]
+    ) -> Mask | None:
+        """Which rows of neighbouring messages are no duplicates (None: all)."""
+        first = messages[0]
+        known = self._duplicates.get(first.partition)
         if known is None:
-            known = self._history(message)
-            self._duplicates[message.partition] = known
-        return known.fresh(keys, message.broker_ms)
+            known = self._history(first)
+            self._duplicates[first.partition] = known
+        return known.fresh(keys, first.broker_ms)
 
     def saw(self, partition: int, newest_ms: int) -> None:
         """An event time was seen: the partition's watermark follows, never past the clock."""

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.metrics import Metrics
@@ -126,11 +127,12 @@ class StoreEvents(sources.ReadKafka):
         """The rows of a poll that are no duplicates, by message and project."""
         found = []
         for message in messages:
-            decoded = self.decode(message, hot_only=False)
+            decoded = self.decode(message)
             for project, rows in decoded.rows.items():
                 self._tally.decoded(rows.num_rows)
                 keep = _recent(rows, message.broker_ms)
-                fresh = self.fresh(reader, message, rows)
+                counts = np.array([rows.num_rows])
+                fresh = reader.fresh([message], counts, rows.column("dedup_key").to_numpy())
                 if fresh is not None:
                     self._tally.duplicate(int(len(fresh) - fresh.sum()))
                     keep = keep & fresh

@@ -82,12 +82,16 @@ class Stretch:
         self._clock = 0  # broker ms of the latest message
         self.masks: dict[Place, list[Mask | None]] = defaultdict(list)  # in the order of projects
 
-    def fresh(self, message: Message, keys: NDArray[np.uint64]) -> Mask | None:
+    def fresh(
+        self, messages: Sequence[Message], counts: NDArray[np.int64], keys: NDArray[np.uint64]
+    ) -> Mask | None:
         """See `LogReader`; remembered for the messages that are wanted."""
-        found = self._duplicates.fresh(keys, message.broker_ms)
-        place = (message.partition, message.offset)
-        if place in self._places:
-            self.masks[place].append(found)
+        found = self._duplicates.fresh(keys, messages[0].broker_ms)
+        ends = np.cumsum(counts)
+        for message, low, high in zip(messages, ends - counts, ends, strict=True):
+            place = (message.partition, message.offset)
+            if place in self._places:
+                self.masks[place].append(None if found is None else found[low:high])
         return found
 
     def saw(self, partition: int, newest_ms: int) -> None:
@@ -114,10 +118,12 @@ class _Known:
     def __init__(self, masks: Mapping[Place, list[Mask | None]]) -> None:
         self._masks = {place: iter(given) for place, given in masks.items()}
 
-    def fresh(self, message: Message, keys: NDArray[np.uint64]) -> Mask | None:
+    def fresh(
+        self, messages: Sequence[Message], counts: NDArray[np.int64], keys: NDArray[np.uint64]
+    ) -> Mask | None:
         if not len(keys):  # nobody asks about a batch without rows
             return None
-        return next(self._masks[message.partition, message.offset])
+        return next(self._masks[messages[0].partition, messages[0].offset])
 
 
 @dataclass

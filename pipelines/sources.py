@@ -5,7 +5,7 @@ what leaves is one partial cube per (project, grouping set, window) and bundle.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -33,6 +33,7 @@ from transforms.cube import Cube
 from transforms.decode import Decoded, Mask, Message, decode
 from transforms.gather import Gathered, kept
 from transforms.outcomes import Death, death, deaths, outcomes, tally
+from transforms.portions import portions
 from transforms.windows import key_of
 
 # Tagged outputs; the main one is minute cubes.
@@ -76,8 +77,13 @@ class Progress:
 class Repeats(Protocol):
     """Knows what was seen before."""
 
-    def fresh(self, message: Message, keys: NDArray[np.uint64]) -> Mask | None:
-        """Which rows of a message are no duplicates (None: all)."""
+    def fresh(
+        self, messages: Sequence[Message], counts: NDArray[np.int64], keys: NDArray[np.uint64]
+    ) -> Mask | None:
+        """Which rows are no duplicates (None: all); `counts` of them are of each message.
+
+        Messages of one partition and generation; several have no keys of requests.
+        """
         ...
 
 
@@ -165,9 +171,9 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
         died: Counter[Death] = Counter()
         gathered: defaultdict[str, Gathered] = defaultdict(Gathered)
         newest: dict[int, int] = {}
-        for message in messages:
-            decoded = self.decode(message)
-            limit.note(decoded, message)
+        for portion in portions(map(self._named, messages), self._settings.currency):
+            decoded, at = portion.decoded, portion.messages[0].partition
+            limit.note(decoded, portion.messages)
             for letter in decoded.dead:
                 self._tally.dead(letter.reason)
                 if (where := death(letter)) is not None:
@@ -176,10 +182,10 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
             for project, rows in decoded.rows.items():
                 if rows.num_rows:
                     times = rows.column("event_time").to_numpy()
-                    at = message.partition
                     newest[at] = max(newest.get(at, 0), int(times.max()))
-                    fresh, late = self._sort(reader, message, rows, times)
-                    gathered[project].add(rows, fresh, late)
+                    keys = rows.column("dedup_key").to_numpy()
+                    fresh = reader.fresh(portion.messages, portion.counts_of(project), keys)
+                    gathered[project].add(rows, fresh, self._late(reader, at, times))
         limit.check()
         ledger = list(deaths(died))
         for project, mine in gathered.items():
@@ -196,29 +202,28 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
         for partition, time_ms in newest.items():
             reader.saw(partition, time_ms)
 
-    def decode(self, message: Message, *, hot_only: bool = True) -> Decoded:
-        """One message, of the project that the settings name when it names none."""
+    def decode(self, message: Message) -> Decoded:
+        """One message, to all columns."""
+        return decode(self._named(message), self._settings.currency, hot_only=False)
+
+    def _named(self, message: Message) -> Message:
+        """Of the project that the settings name, when it names none."""
         if message.project is None and self._settings.project is not None:
-            message = message._replace(project=self._settings.project)
-        return decode(message, self._settings.currency, hot_only=hot_only)
+            return message._replace(project=self._settings.project)
+        return message
 
-    def fresh(self, reader: Repeats, message: Message, rows: pa.RecordBatch) -> Mask | None:
-        """Which rows are no duplicates (None: all)."""
-        return reader.fresh(message, rows.column("dedup_key").to_numpy())
-
-    def _sort(
-        self, reader: Partitions, message: Message, rows: pa.RecordBatch, times: NDArray[np.int64]
-    ) -> tuple[Mask | None, Mask | None]:
-        """Which rows are no duplicates (None: all), and which are too late (None: none)."""
-        fresh = self.fresh(reader, message, rows)
-        mark = reader.watermark_of(message.partition)
+    def _late(
+        self, reader: Partitions, partition: int, times: NDArray[np.int64]
+    ) -> NDArray[np.bool_] | None:
+        """Which rows came too late (None: none)."""
+        mark = reader.watermark_of(partition)
         if mark is None:
-            return fresh, None
+            return None
         # The runner would drop these rows in silence: their window is closed for good. Windows
         # that end by `mark - lateness` are closed: their events are before the last whole minute.
         width = MINUTE * 1000
         closed = (mark - self._settings.allowed_lateness * 1000) // width * width
-        return fresh, times < closed if int(times.min()) < closed else None
+        return times < closed if int(times.min()) < closed else None
 
     def initial_restriction(self, element: tuple[int, ...]) -> Restriction:
         """Offsets by broker time; never committed ones."""

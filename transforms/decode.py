@@ -5,7 +5,8 @@ Our collector sends EventBatches. Producers that are not ours may send JSON: the
 becomes a `DeadLetter` with a reason of `events.reasons.MESSAGE_REASONS`; the rest still counts.
 """
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Final, NamedTuple
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from events import batch, columns, letters, limits, plausible, schema
 from events.letters import Letter
+from transforms import lines
 
 Mask = NDArray[np.bool_]  # which rows to keep
 Ints = NDArray[np.int64]
@@ -83,7 +85,7 @@ class Record(schema.Event, kw_only=True):
     """An event from a producer that is not ours: enriched there, or not at all."""
 
     project: Annotated[str, Meta(min_length=1, max_length=limits.MAX_ID_CHARS)] | None = None
-    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")] = "ZZ"
+    country: Annotated[str, Meta(pattern=lines.COUNTRY)] = "ZZ"
     device: Annotated[str, Meta(min_length=1, max_length=16)] = "other"
     bot: bool = False
 
@@ -128,10 +130,60 @@ def decode(message: Message, currency: str = "USD", *, hot_only: bool = True) ->
         return Decoded({project: _not_ahead(rows, message.logged_ms)}, [])
     if payload.lstrip()[:1] != b"{":
         return Decoded({}, [_whole(message, "message_undecodable", "no known format")])
-    return _decode_json(message, currency, hot_only)
+    together = decode_together([message], currency, hot_only=hot_only)
+    return _line_by_line(message, currency, hot_only) if together is None else together.decoded
 
 
-def _decode_json(message: Message, currency: str, hot_only: bool) -> Decoded:
+class Together(NamedTuple):
+    """What some messages of JSON gave, and how many rows each has, in their order."""
+
+    decoded: Decoded
+    counts: Ints
+
+
+def is_json(message: Message) -> bool:
+    """Whether it is worth a try to decode a message with others."""
+    return message.content_type != batch.CONTENT_TYPE and message.payload[:1] == b"{"
+
+
+def decode_together(
+    messages: Sequence[Message], currency: str = "USD", *, hot_only: bool = True
+) -> Together | None:
+    """Several messages of JSON (see `is_json`) with one project header, in one call.
+
+    None when anything is wrong with any of them, or when several hold events of several projects:
+    then they are decoded one by one. Their rows are then the same.
+    """
+    texts = [message.payload.rstrip(b"\n") for message in messages]
+    events = lines.decode(b"\n".join(texts), currency)
+    if events is None:
+        return None
+    counts = np.array([text.count(b"\n") + 1 for text in texts])
+    if not hot_only:
+        for event in events:
+            event.props = lines.props_of(event)  # type: ignore[assignment]
+    named = [event.project or messages[0].project or "" for event in events]
+    projects = list(dict.fromkeys(named))
+    if not all(plausible.is_project(name) for name in projects):
+        return None
+    schema_ = HOT if hot_only else batch.SCHEMA
+    received = np.repeat([message.broker_ms for message in messages], counts)
+    logged = np.repeat([message.logged_ms for message in messages], counts)
+    if len(projects) == 1:
+        rows = _not_ahead(columns.rows(projects[0], events, schema_, received), logged)
+        return Together(Decoded({projects[0]: rows}, []), counts)
+    if len(messages) > 1:
+        return None
+    found, places = {}, {}
+    for project in projects:
+        at = np.array([place for place, name in enumerate(named) if name == project])
+        mine = [events[place] for place in at.tolist()]
+        made = columns.rows(project, mine, schema_, received[at])
+        found[project], places[project] = _not_ahead(made, logged[at]), at
+    return Together(Decoded(found, [], places), counts)
+
+
+def _line_by_line(message: Message, currency: str, hot_only: bool) -> Decoded:
     records: dict[str, list[Record]] = {}
     lines: dict[str, list[int]] = {}
     dead: list[DeadLetter] = []
@@ -175,32 +227,50 @@ def _project(name: str | None) -> str:
     return name
 
 
-def _not_ahead(rows: pa.RecordBatch, logged_ms: int) -> pa.RecordBatch:
+def _not_ahead(rows: pa.RecordBatch, logged_ms: int | Ints) -> pa.RecordBatch:
     """Rows with no time far after the broker's clock: those happened when they were logged.
 
     Else one wrong clock opens windows years ahead, and in a backlog takes the watermark with it.
+    `logged_ms` is 0 where the broker's clock is not known.
     """
-    if logged_ms <= 0:
+    logged = np.asarray(logged_ms)
+    if not logged.any():
         return rows
+    latest = np.where(logged > 0, logged + limits.MAX_AHEAD_MS, limits.MAX_TS_MS)
     for name in _TIMES:
         place = rows.schema.get_field_index(name)
         if place < 0:
             continue
         times = rows.column(place).to_numpy()
-        latest = logged_ms + limits.MAX_AHEAD_MS
-        if len(times) and times.max() > latest:
-            right = pa.array(np.where(times > latest, logged_ms, times))
+        ahead = times > latest
+        if ahead.any():
+            right = pa.array(np.where(ahead, logged, times))
             rows = rows.set_column(place, batch.SCHEMA.field(name), right)
     return rows
 
 
 def _decode_record(line: bytes, currency: str) -> Record:
-    record = schema.decode_with(_record_decoder, line)
+    try:
+        record = schema.decode_with(_record_decoder, line)
+    except schema.InvalidEvent:
+        # What is taken among others is taken alone: of a field that stands there twice, say, only
+        # the second was looked at.
+        events = lines.decode(line, currency)
+        if events is None:
+            raise
+        return _record(events[0])
     if record.currency is not None and record.currency != currency:
         raise schema.InvalidEvent(
             "currency_unsupported", f"only {currency} is taken without a collector"
         )
     return record
+
+
+def _record(event: lines.Quick) -> Record:
+    """A good event as a record."""
+    fields = msgspec.structs.asdict(event)
+    made = None if event.id is None else uuid.UUID(event.id)
+    return Record(**{**fields, "id": made, "props": lines.props_of(event)})
 
 
 def _whole(message: Message, reason: str, detail: str) -> DeadLetter:

@@ -7,6 +7,7 @@ poll, of the same project and of another, count in full.
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 import apache_beam as beam
@@ -45,8 +46,10 @@ class _Reader:
         self._known = Duplicates()
         self._watermark = watermark
 
-    def fresh(self, message: Message, keys: NDArray[np.uint64]) -> Mask | None:
-        return self._known.fresh(keys, message.broker_ms)
+    def fresh(
+        self, messages: Sequence[Message], counts: NDArray[np.int64], keys: NDArray[np.uint64]
+    ) -> Mask | None:
+        return self._known.fresh(keys, messages[0].broker_ms)
 
     def saw(self, partition: int, newest_ms: int) -> None:
         """Nothing to do."""

@@ -29,7 +29,7 @@ def clock() -> Clock:
 def read(one: Breaker, payload: bytes, times: int = 1, offset: int = 0) -> None:
     for i in range(times):
         message = Message(payload, project="p", topic="events", partition=2, offset=offset + i)
-        one.note(decode(message), message)
+        one.note(decode(message), [message])
 
 
 def test_a_few_bad_messages_in_a_quiet_night_stop_nothing(clock: Clock) -> None:

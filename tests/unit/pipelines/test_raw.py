@@ -45,8 +45,8 @@ class FakeReader:
     def behind(self) -> dict[int, int]:
         return {3: 7}
 
-    def fresh(self, message: Message, keys: Any) -> Any:
-        return self._known.fresh(keys, message.broker_ms)
+    def fresh(self, messages: Sequence[Message], counts: Any, keys: Any) -> Any:
+        return self._known.fresh(keys, messages[0].broker_ms)
 
 
 class FakeTracker:

@@ -112,7 +112,7 @@ def test_answers_about_duplicates_are_the_same_for_the_raw_events() -> None:
     stretch = Stretch(LogSettings("nowhere:1", "events"), {(3, 8)})
     keys = np.array([4, 6], np.uint64)
     for offset in (7, 8):
-        stretch.fresh(message(offset=offset), keys)
+        stretch.fresh([message(offset=offset)], np.array([len(keys)]), keys)
     assert list(stretch.masks) == [(3, 8)]
     (mask,) = stretch.masks[3, 8]
     assert mask is not None

@@ -1,6 +1,6 @@
 """The reader's work on one poll, with a log reader that needs no broker."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -25,8 +25,10 @@ class FakeReader:
         self._watermark = watermark
         self._known = Duplicates()
 
-    def fresh(self, message: Message, keys: NDArray[np.uint64]) -> Mask | None:
-        return self._known.fresh(keys, message.broker_ms)
+    def fresh(
+        self, messages: Sequence[Message], counts: NDArray[np.int64], keys: NDArray[np.uint64]
+    ) -> Mask | None:
+        return self._known.fresh(keys, messages[0].broker_ms)
 
     def saw(self, partition: int, newest_ms: int) -> None:
         self.newest[partition] = newest_ms

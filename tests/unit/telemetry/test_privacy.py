@@ -194,7 +194,7 @@ def test_the_job_logs_nothing_of_what_it_cannot_decode(caplog: pytest.LogCapture
         for payload in payloads * LEAST:
             held = Message(payload, project=SECRET, topic="events")
             decoded = decode(held)
-            breaker.note(decoded, held)
+            breaker.note(decoded, [held])
             for letter in decoded.dead:
                 list(LogDeadLetters().process(letter))
         with pytest.raises(TooManyDead):

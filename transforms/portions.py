@@ -1,0 +1,66 @@
+"""The messages of a poll in portions that are decoded, and asked for duplicates, at once.
+
+An EventBatch is a portion by itself. Messages of JSON are small, and what a call costs is dear
+beside one event: neighbours in a partition, of one project and one generation of duplicates (see
+`transforms.duplicates`), go together.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from transforms.decode import Decoded, Ints, Message, decode, decode_together, is_json
+from transforms.duplicates import HORIZON_MS
+
+
+class Portion(NamedTuple):
+    """Messages of one partition and what they gave; several have rows of one project only.
+
+    `counts`: how many rows each of several messages has.
+    """
+
+    messages: Sequence[Message]
+    decoded: Decoded
+    counts: Ints
+
+    def counts_of(self, project: str) -> Ints:
+        """How many rows of a project each message has."""
+        if len(self.messages) > 1:
+            return self.counts
+        return np.array([self.decoded.rows[project].num_rows])
+
+
+def portions(messages: Iterable[Message], currency: str) -> Iterator[Portion]:
+    """All messages, those of one partition in their order, decoded to hot columns."""
+    by_partition: dict[int, list[Message]] = {}
+    for message in messages:
+        by_partition.setdefault(message.partition, []).append(message)
+    for mine in by_partition.values():
+        for neighbours in _neighbours(mine):
+            together = decode_together(neighbours, currency) if len(neighbours) > 1 else None
+            if together is not None:
+                yield Portion(neighbours, *together)
+                continue
+            for message in neighbours:
+                yield Portion([message], decode(message, currency), np.empty(0, np.int64))
+
+
+def _neighbours(messages: Iterable[Message]) -> Iterator[list[Message]]:
+    held: list[Message] = []
+    for message in messages:
+        if held and not _go_together(held[-1], message):
+            yield held
+            held = []
+        held.append(message)
+    if held:
+        yield held
+
+
+def _go_together(one: Message, other: Message) -> bool:
+    return (
+        one.project == other.project
+        and one.broker_ms // HORIZON_MS == other.broker_ms // HORIZON_MS
+        and is_json(one)
+        and is_json(other)
+    )
