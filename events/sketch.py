@@ -152,9 +152,12 @@ def distinct(entries: Entries) -> Entries:
 
 
 def _pack(dense: NDArray[np.uint8]) -> bytes:
-    quads = dense.reshape(-1, 4).astype(np.uint32)
-    word = quads[:, 0] | quads[:, 1] << 6 | quads[:, 2] << 12 | quads[:, 3] << 18
-    return np.ascontiguousarray(word).view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+    a, b, c, d = (dense[i::4] for i in range(4))
+    packed = np.empty((len(a), 3), np.uint8)
+    packed[:, 0] = a | b << 6  # what is shifted out of eight bits is in the next byte
+    packed[:, 1] = b >> 2 | c << 4
+    packed[:, 2] = c >> 4 | d << 2
+    return packed.tobytes()
 
 
 def _unpack(packed: bytes) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +30,7 @@ _log = logging.getLogger(__name__)
 _TIMEOUT: Final = 10.0
 _CONFIRM_EVERY: Final = 1.0  # seconds between two questions where the log ends
 _CONFIRM_TIMEOUT: Final = 1.0
+_GUESS: Final = 100_000  # bytes of a message, before any was seen
 NEAR: Final = 1_000  # messages that are rather read than jumped over
 
 
@@ -44,7 +46,8 @@ class LogSettings:
     topic: str
     out_of_orderness: int = 10
     idle_seconds: int = 5
-    poll_messages: int = 500
+    poll_messages: int = 20_000
+    poll_bytes: int = 33_554_432
     group: str = "streamlens-pipeline"  # asked for by the client, used for nothing
 
 
@@ -68,6 +71,7 @@ class LogReader:
         self._ended: Offsets = {}  # where the client found the end, by partition
         self._asked = float("-inf")
         self._duplicates: dict[int, Duplicates] = {}
+        self._mean_bytes = float(_GUESS)
 
     def seek(self, offsets: Offsets, watermark_ms: int | None) -> None:
         """Continue at `offsets`. Nothing is done when the reader is already there."""
@@ -85,16 +89,25 @@ class LogReader:
         self._watermark = start
 
     def poll(self, seconds: float) -> list[Message]:
-        """Messages of at most `seconds`, ended early by `poll_messages`; positions move on."""
-        deadline = self._clock() + seconds
+        """Messages of at most `seconds`; positions move on.
+
+        Ended early by `poll_messages`, or by about `poll_bytes`: as many are asked for as the size
+        of those before lets expect.
+        """
+        settings, deadline = self._settings, self._clock() + seconds
         messages: list[Message] = []
-        while len(messages) < self._settings.poll_messages:
+        size = 0
+        while len(messages) < settings.poll_messages and size < settings.poll_bytes:
             left = deadline - self._clock()
             if left <= 0:
                 break
-            room = self._settings.poll_messages - len(messages)
-            for record in self._consumer.consume(num_messages=room, timeout=min(left, 0.1)):
-                self._take(record, messages)
+            fit = int((settings.poll_bytes - size) / max(1.0, self._mean_bytes)) + 1
+            room = min(settings.poll_messages - len(messages), fit)
+            records = self._consumer.consume(num_messages=room, timeout=min(left, 0.1))
+            for record in records:
+                size += self._take(record, messages)
+            if messages:
+                self._mean_bytes = size / len(messages)
         return messages
 
     def fresh(
@@ -179,23 +192,25 @@ class LogReader:
         """Give the consumer back."""
         self._consumer.close()
 
-    def _take(self, record: Any, messages: list[Message]) -> None:
+    def _take(self, record: Any, messages: list[Message]) -> int:
+        """A record, or what the client has to say; the bytes of the message, if it is one."""
         error = record.error()
         partition = record.partition()
         if error is None:
             message = _message(record)
-            expected = self.position[partition]
-            if message.offset < expected:
-                return
+            if message.offset < self.position[partition]:
+                return 0
             self.position[partition] = message.offset + 1
             self._last_message[partition] = self._clock()
             messages.append(message)
-        elif error.code() == KafkaError._PARTITION_EOF:
+            return len(message.payload)
+        if error.code() == KafkaError._PARTITION_EOF:
             self._ended[partition] = record.offset()  # past the marks of transactions, too
         elif _passes(error):
             _log.warning("kafka: %s", error.str())
         else:
             raise BrokerError(error.str())
+        return 0
 
     def _history(self, message: Message) -> Duplicates:
         """What the log before `message` makes known about duplicates."""
@@ -358,17 +373,28 @@ def _config(settings: LogSettings, *, eof: bool = False) -> dict[str, Any]:
 
 
 def _message(record: Any) -> Message:
-    headers = dict(record.headers() or ())
+    content_type, project, count = _headers(tuple(record.headers() or ()))
     kind, time_ms = record.timestamp()
     return Message(
         record.value() or b"",
-        _header(headers, batch.HEADER_CONTENT_TYPE),
-        _header(headers, batch.HEADER_PROJECT),
+        content_type,
+        project,
         record.topic(),
         record.partition(),
         record.offset(),
         time_ms,
         time_ms if kind == TIMESTAMP_LOG_APPEND_TIME else 0,
+        count,
+    )
+
+
+@lru_cache(8)  # neighbours have the same; few, for they may be large
+def _headers(found: tuple[tuple[str, bytes | None], ...]) -> tuple[str | None, str | None, int]:
+    """Content type, project, and how many rows the producer says there are."""
+    headers = dict(found)
+    return (
+        _text(headers, batch.HEADER_CONTENT_TYPE),
+        _text(headers, batch.HEADER_PROJECT),
         _count(headers),
     )
 
@@ -380,6 +406,6 @@ def _count(headers: dict[str, bytes | None]) -> int:
     return count if 0 < count <= limits.MAX_MESSAGE_ROWS else 1
 
 
-def _header(headers: dict[str, bytes | None], name: str) -> str | None:
+def _text(headers: dict[str, bytes | None], name: str) -> str | None:
     value = headers.get(name)
     return None if value is None else value.decode("utf-8", "replace")

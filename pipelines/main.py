@@ -88,6 +88,7 @@ def settings(options: StreamOptions, start_ms: int) -> sources.ReadSettings:
             options.out_of_orderness,
             options.idle_seconds,
             options.poll_messages,
+            options.poll_bytes,
         ),
         start_ms,
         options.poll_seconds,

@@ -63,8 +63,14 @@ class StreamOptions(PipelineOptions):
         source.add_argument(
             "--poll_messages",
             type=_positive,
-            default=500,
-            help="How many messages end a poll early. Bounds memory.",
+            default=20_000,
+            help="How many messages end a poll early.",
+        )
+        source.add_argument(
+            "--poll_bytes",
+            type=_positive,
+            default=33_554_432,
+            help="About how many bytes of messages end a poll early. Bounds memory.",
         )
         source.add_argument(
             "--json_project",

@@ -71,11 +71,12 @@ class HotStore:
         """
         calls = []
         full = self._full([pane for pane in panes if len(pane.sketch)])
+        blobs = _Blobs()
         for pane in panes:
             if pane.width != ACTIVE:
                 calls += self._record_calls(pane)
             if len(pane.sketch):
-                calls += self._sketch_calls(pane, full.get(_admitted(pane)))
+                calls += self._sketch_calls(pane, full.get(_admitted(pane)), blobs)
         replies = self._run(calls)
         self._announce(panes)
         return sum(
@@ -289,7 +290,7 @@ class HotStore:
         return {key: names for key, names in sets if len(names) >= self._max_sketched}
 
     def _sketch_calls(
-        self, pane: Pane, only: set[bytes] | None
+        self, pane: Pane, only: set[bytes] | None, blobs: "_Blobs"
     ) -> list[tuple[Any, list[str], list[Any]]]:
         forget = expires = (pane.start // DAY + 1) * DAY + KEEP
         hour = layout.hour_users_prefix(pane.project, pane.grouping)
@@ -304,11 +305,9 @@ class HotStore:
             return []  # a dimension's hour is written once a minute, not once a refresh
         scratch = f"{layout.base(pane.project)}:scratch"
         calls = []
-        parts = sketch.split(pane.sketch, len(pane.series))
-        for values, entries in zip(pane.series, parts, strict=True):
+        for values, blob in zip(pane.series, blobs.of(pane), strict=True):
             name = layout.values_text(values)
-            if len(entries) and (only is None or name.encode() in only):
-                blob = sketch.to_blob(entries, dense=True)
+            if blob and (only is None or name.encode() in only):
                 args = [blob, expires, name, self._max_sketched, forget]
                 for key in (f"{hour}{name}:{at}", minute):
                     if key is not None:
@@ -331,6 +330,22 @@ class HotStore:
         for project, minutes in changed.items():
             message = json.dumps({"minutes": sorted(minutes)}, separators=(",", ":"))
             self._redis.publish(layout.channel(project), message)
+
+
+class _Blobs:
+    """The sketches of panes as the store keeps them; made once for panes that share theirs."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, list[bytes]] = {}  # by the array, which its pane keeps alive
+
+    def of(self, pane: Pane) -> list[bytes]:
+        """One for each series; empty where there are no users."""
+        found = self._made.get(id(pane.sketch))
+        if found is None:
+            parts = sketch.split(pane.sketch, len(pane.series))
+            found = [sketch.to_blob(one, dense=True) if len(one) else b"" for one in parts]
+            self._made[id(pane.sketch)] = found
+        return found
 
 
 def _admitted(pane: Pane) -> str:

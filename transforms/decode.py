@@ -155,32 +155,31 @@ def decode_together(
     then they are decoded one by one. Their rows are then the same.
     """
     texts = [message.payload.rstrip(b"\n") for message in messages]
-    events = lines.decode(b"\n".join(texts), currency)
-    if events is None:
+    found = lines.decode(b"\n".join(texts), currency)
+    if found is None:
         return None
-    counts = np.array([text.count(b"\n") + 1 for text in texts])
+    events, ends = found
+    bounds = np.cumsum([len(text) + 1 for text in texts])
+    counts = np.diff(np.searchsorted(ends, bounds), prepend=0)
+    header = messages[0].project
+    named = list(dict.fromkeys(one or header or "" for one in dict.fromkeys(events.project)))
+    if not all(map(plausible.is_project, named)) or len(named) > 1 < len(messages):
+        return None
     if not hot_only:
-        for event in events:
-            event.props = lines.props_of(event)  # type: ignore[assignment]
-    named = [event.project or messages[0].project or "" for event in events]
-    projects = list(dict.fromkeys(named))
-    if not all(plausible.is_project(name) for name in projects):
-        return None
+        events = lines.props_of(events)
     schema_ = HOT if hot_only else batch.SCHEMA
     received = np.repeat([message.broker_ms for message in messages], counts)
     logged = np.repeat([message.logged_ms for message in messages], counts)
-    if len(projects) == 1:
-        rows = _not_ahead(columns.rows(projects[0], events, schema_, received), logged)
-        return Together(Decoded({projects[0]: rows}, []), counts)
-    if len(messages) > 1:
-        return None
-    found, places = {}, {}
-    for project in projects:
-        at = np.array([place for place, name in enumerate(named) if name == project])
-        mine = [events[place] for place in at.tolist()]
-        made = columns.rows(project, mine, schema_, received[at])
-        found[project], places[project] = _not_ahead(made, logged[at]), at
-    return Together(Decoded(found, [], places), counts)
+    rows, places = {}, {}
+    for project in named:
+        if len(named) == 1:
+            made = columns.rows(project, events, schema_, received)
+            rows[project] = _not_ahead(made, logged)
+            break
+        at = np.flatnonzero([(one or header) == project for one in events.project])
+        made = columns.rows(project, events.take(at.tolist()), schema_, received[at])
+        rows[project], places[project] = _not_ahead(made, logged[at]), at
+    return Together(Decoded(rows, [], places), counts)
 
 
 def _line_by_line(message: Message, currency: str, hot_only: bool) -> Decoded:
@@ -210,7 +209,8 @@ def _line_by_line(message: Message, currency: str, hot_only: bool) -> Decoded:
     schema_ = HOT if hot_only else batch.SCHEMA
     rows = {
         project: _not_ahead(
-            columns.rows(project, items, schema_, message.broker_ms), message.logged_ms
+            columns.rows(project, columns.Fields.of(items), schema_, message.broker_ms),
+            message.logged_ms,
         )
         for project, items in records.items()
     }
@@ -255,10 +255,10 @@ def _decode_record(line: bytes, currency: str) -> Record:
     except schema.InvalidEvent:
         # What is taken among others is taken alone: of a field that stands there twice, say, only
         # the second was looked at.
-        events = lines.decode(line, currency)
-        if events is None:
+        found = lines.decode(line, currency)
+        if found is None:
             raise
-        return _record(events[0])
+        return _record(found.events)
     if record.currency is not None and record.currency != currency:
         raise schema.InvalidEvent(
             "currency_unsupported", f"only {currency} is taken without a collector"
@@ -266,11 +266,11 @@ def _decode_record(line: bytes, currency: str) -> Record:
     return record
 
 
-def _record(event: lines.Quick) -> Record:
-    """A good event as a record."""
-    fields = msgspec.structs.asdict(event)
-    made = None if event.id is None else uuid.UUID(event.id)
-    return Record(**{**fields, "id": made, "props": lines.props_of(event)})
+def _record(event: columns.Fields) -> Record:
+    """One good event as a record."""
+    fields = {name: column[0] for name, column in lines.props_of(event)._asdict().items()}
+    made = fields["id"]
+    return Record(**{**fields, "id": None if made is None else uuid.UUID(made)})
 
 
 def _whole(message: Message, reason: str, detail: str) -> DeadLetter:

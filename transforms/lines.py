@@ -13,7 +13,7 @@ not depend on its neighbours.
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -21,6 +21,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from events import columns, limits, plausible, schema
+from events.columns import Fields
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -30,11 +31,10 @@ COUNTRY: Final = r"^[A-Z]{2}\Z"
 _TYPE_NAME: Final = re.compile(schema.TYPE_NAME)
 _COUNTRY: Final = re.compile(COUNTRY)
 _NULL: Final = msgspec.Raw(b"null")
-_LINE_END, _QUOTE, _OPEN, _CLOSE = (ord(sign) for sign in '\n"{}')
+_LINE_END, _SPACE, _QUOTE, _LIST, _ESCAPE, _OPEN, _CLOSE = (ord(sign) for sign in '\n "[\\{}')
 # Props are plain when they have nothing in them but short names and values without escapes.
 _PLAIN_BYTES: Final = min(limits.MAX_PROP_NAME_CHARS, limits.MAX_PROP_VALUE_CHARS)
 _PLAIN_NAMES: Final = limits.MAX_PROPS
-_PLAIN: Final = np.array([byte >= 32 and chr(byte) not in "\\[{" for byte in range(256)])
 
 
 class Quick(msgspec.Struct, kw_only=True, gc=False):
@@ -60,62 +60,71 @@ _decoder: Final = msgspec.json.Decoder(Quick)
 _props_decoder: Final = msgspec.json.Decoder(dict[str, schema.PropValue] | None)
 
 
-def decode(data: bytes, currency: str) -> list[Quick] | None:
+class Lines(NamedTuple):
+    """Good events as fields, and where their lines end (`ends[i]` is the place after line i)."""
+
+    events: Fields
+    ends: Ints
+
+
+def decode(data: bytes, currency: str) -> Lines | None:
     """The events of lines of JSON, one on each; None when that is not certain.
 
-    The last line has no line end.
+    The last line has no line end. `props` are as they were sent, see `props_of`.
     """
-    if not _one_on_each(data):
+    ends = _one_on_each(data)
+    if ends is None:
         return None
     try:
-        events = _decoder.decode_lines(data)
-        good = _good(events, currency)
+        events = Fields.of(_decoder.decode_lines(data))
+        good = len(events.ts) == len(ends) and _good(events, currency)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, schema.InvalidEvent):
         return None
-    return events if good and len(events) == data.count(b"\n") + 1 else None
+    return Lines(events, ends) if good else None
 
 
-def props_of(event: Quick) -> dict[str, schema.PropValue] | None:
-    """The props of an event that `decode` gave."""
-    found: dict[str, schema.PropValue] | None = _props_decoder.decode(event.props)
-    return found
+def props_of(events: Fields) -> Fields:
+    """Events that `decode` gave, with their props as mappings."""
+    return events._replace(props=[_props_decoder.decode(props) for props in events.props])
 
 
-def _one_on_each(data: bytes) -> bool:
-    """Whether each line begins and ends with a brace, and none is too large.
+def _one_on_each(data: bytes) -> Ints | None:
+    """Where lines end, when each begins and ends with a brace, and none is too large.
 
     As many events as such lines are one on each: an event that goes on into a second line has a
     closing brace and then an opening one, which is no JSON.
     """
     found = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(found == _LINE_END)
-    starts = np.concatenate(([0], ends + 1))
-    ends = np.append(ends, len(data))
-    return bool(
+    ends = np.append(np.flatnonzero(found == _LINE_END), len(data))
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    fits = (
         len(data)
         and ends[-1] > starts[-1]
         and (found[starts] == _OPEN).all()
         and (found[ends - 1] == _CLOSE).all()
         and (ends - starts).max() <= limits.MAX_EVENT_BYTES
     )
+    return ends if fits else None
 
 
-def _good(events: Sequence[Quick], currency: str) -> bool:
+def _good(events: Fields, currency: str) -> bool:
     """Whether the rules hold that `Quick` leaves open. Raises what a bad amount or props raise."""
-    ids = [event.id for event in events if event.id is not None]
-    paid = [event for event in events if event.amount is not None or event.currency is not None]
-    for event in paid:
-        if event.amount is None or event.currency != currency:
+    if (set(events.currency) | {None, currency}) != {None, currency}:
+        return False
+    for amount, paid in zip(events.amount, events.currency, strict=True):
+        if (amount is None) != (paid is None):
             return False
-        schema.micros(event.amount)
-    for props in _not_plain([e.props for e in events if e.props is not _NULL]):
+        if amount is not None:
+            schema.micros(amount)
+    for props in _not_plain([one for one in events.props if one is not _NULL]):
         found = _props_decoder.decode(props)
         if found is not None:
             schema.check_props(found)
+    ids = [one for one in events.id if isinstance(one, str)]
     return (
-        all(_TYPE_NAME.match(name) for name in {event.type for event in events})
-        and all(_COUNTRY.match(name) for name in {event.country for event in events})
-        and all(plausible.is_project(p) for p in {e.project for e in events} if p is not None)
+        all(map(_TYPE_NAME.match, set(events.type)))
+        and all(map(_COUNTRY.match, set(events.country)))
+        and all(map(plausible.is_project, {one for one in events.project if one is not None}))
         and (not ids or columns.parse_ids(ids) is not None)
     )
 
@@ -138,12 +147,12 @@ def _not_plain(props: Sequence[msgspec.Raw]) -> list[msgspec.Raw]:
     quotes = np.flatnonzero(found == _QUOTE)
     ways = np.diff(quotes, append=len(data))
     digit, letter = found[:-1] - np.uint8(ord("0")) < 10, found[1:] | np.uint8(32)
-    plain = _PLAIN[found]
-    plain[starts] = found[starts] == _OPEN
-    plain[ends[:-1]] = True
+    odd = (found < _SPACE) | (found == _ESCAPE) | (found == _LIST) | (found == _OPEN)
+    odd[starts] = found[starts] != _OPEN
+    odd[ends[:-1]] = False
     suspects = np.concatenate(
         (
-            np.flatnonzero(~plain),
+            np.flatnonzero(odd),
             quotes[ways > _PLAIN_BYTES + 1],
             np.flatnonzero(digit & (letter == ord("e"))),
         )

@@ -6,6 +6,7 @@ beside one event: neighbours in a partition, of one project and one generation o
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -37,30 +38,17 @@ def portions(messages: Iterable[Message], currency: str) -> Iterator[Portion]:
     for message in messages:
         by_partition.setdefault(message.partition, []).append(message)
     for mine in by_partition.values():
-        for neighbours in _neighbours(mine):
-            together = decode_together(neighbours, currency) if len(neighbours) > 1 else None
-            if together is not None:
-                yield Portion(neighbours, *together)
-                continue
+        for together, found in groupby(mine, _together):
+            neighbours = list(found)
+            if together is not None and len(neighbours) > 1:
+                decoded = decode_together(neighbours, currency)
+                if decoded is not None:
+                    yield Portion(neighbours, *decoded)
+                    continue
             for message in neighbours:
                 yield Portion([message], decode(message, currency), np.empty(0, np.int64))
 
 
-def _neighbours(messages: Iterable[Message]) -> Iterator[list[Message]]:
-    held: list[Message] = []
-    for message in messages:
-        if held and not _go_together(held[-1], message):
-            yield held
-            held = []
-        held.append(message)
-    if held:
-        yield held
-
-
-def _go_together(one: Message, other: Message) -> bool:
-    return (
-        one.project == other.project
-        and one.broker_ms // HORIZON_MS == other.broker_ms // HORIZON_MS
-        and is_json(one)
-        and is_json(other)
-    )
+def _together(message: Message) -> tuple[str | None, int] | None:
+    """What neighbours that go together have in common."""
+    return (message.project, message.broker_ms // HORIZON_MS) if is_json(message) else None

@@ -40,7 +40,7 @@ RECORDS = st.builds(
 @given(st.lists(RECORDS), st.sampled_from([HOT, batch.SCHEMA]), TIMES)
 @settings(deadline=None)
 def test_rows(events: list[Record], fields: pa.Schema, received_at: int) -> None:
-    made = columns.rows("p", events, fields, received_at)
+    made = columns.rows("p", columns.Fields.of(events), fields, received_at)
     made.validate(full=True)
     assert made.equals(rowwise.rows("p", events, fields, received_at))
 

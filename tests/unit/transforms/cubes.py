@@ -21,7 +21,7 @@ def record(**fields: object) -> decode.Record:
 
 def rows(*records: decode.Record) -> pa.Table:
     """Hot rows of these records, project p."""
-    return pa.Table.from_batches([columns.rows("p", records, decode.HOT)])
+    return pa.Table.from_batches([columns.rows("p", columns.Fields.of(records), decode.HOT)])
 
 
 def cube(**series: int) -> Cube:
