@@ -26,6 +26,7 @@ Hashes: TypeAlias = NDArray[np.uint64]
 Ids: TypeAlias = NDArray[np.uint8]  # (n, 16)
 
 NONE: Final = -1  # the length of a text that is not there
+_FEW: Final = 0.1  # distinct texts of which a look-up is cheaper than to copy all
 _ID_CHARS: Final = 36
 _DASHES: Final = (8, 13, 18, 23)
 _LINE_END: Final = 0x0A
@@ -36,14 +37,14 @@ _encode_lines: Final = msgspec.json.Encoder().encode_lines
 class Fields(NamedTuple):
     """Events turned to their fields: one sequence of each, all equally long.
 
-    `id` is of UUIDs, or of texts that `parse_ids` takes; `props` of mappings, when its column is
-    wanted. One pass over the events for all of them costs what three passes for one each do.
+    `id` is what `id_bytes` takes, `props` are mappings when their column is wanted. One pass over
+    the events for all of them costs what three passes for one each do.
     """
 
     type: Sequence[str]
     user_id: Sequence[str]
     ts: Sequence[int]
-    id: Sequence[uuid.UUID | str | None]
+    id: Sequence[uuid.UUID | str | None] | bytes
     session_id: Sequence[str | None]
     url: Sequence[str | None]
     category: Sequence[str | None]
@@ -63,6 +64,9 @@ class Fields(NamedTuple):
     def take(self, places: Sequence[int]) -> Self:
         """Some of the events."""
         taken: list[Any] = [[column[place] for place in places] for column in self]
+        if isinstance(self.id, bytes):
+            ids = [self.id[16 * place : 16 * place + 16] for place in places]
+            taken[_NAMES.index("id")] = b"".join(ids)
         return type(self)(*taken)
 
 
@@ -86,7 +90,11 @@ def rows(
 
 def texts(values: Sequence[str | None]) -> pa.DictionaryArray:
     """Texts or nulls as a dictionary, in the order of their first appearance."""
-    return pa.array(values, _TEXT).dictionary_encode()
+    codes = {text: code for code, text in enumerate(dict.fromkeys(values))}
+    if None in codes or len(codes) > _FEW * len(values):
+        return pa.array(values, _TEXT).dictionary_encode()
+    places = np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
+    return pa.DictionaryArray.from_arrays(places, pa.array(list(codes), _TEXT))
 
 
 def repeated(values: Sequence[str], counts: Sequence[int]) -> pa.DictionaryArray:
@@ -119,11 +127,15 @@ def parse_ids(ids: Sequence[str]) -> bytes | None:
     return found if len(found) == 16 * count else None
 
 
-def id_bytes(ids: Sequence[uuid.UUID | str | None]) -> tuple[Ids, NDArray[np.bool_]]:
+def id_bytes(ids: Sequence[uuid.UUID | str | None] | bytes) -> tuple[Ids, NDArray[np.bool_]]:
     """The 16 bytes of each, zeros where there is none, and where there is one.
 
-    All are UUIDs, or all are texts that `parse_ids` takes. Raises ValueError on other texts.
+    All are UUIDs, or all are texts that `parse_ids` takes, or they are what it gave. Raises
+    ValueError on other texts.
     """
+    if isinstance(ids, bytes):
+        made = np.frombuffer(ids, np.uint8).reshape(-1, 16)
+        return made, np.ones(len(made), np.bool_)
     there = np.ones(len(ids), np.bool_)
     some = [one for one in ids if one is not None]
     if some and isinstance(some[0], str):

@@ -85,7 +85,7 @@ class Record(schema.Event, kw_only=True):
     """An event from a producer that is not ours: enriched there, or not at all."""
 
     project: Annotated[str, Meta(min_length=1, max_length=limits.MAX_ID_CHARS)] | None = None
-    country: Annotated[str, Meta(pattern=lines.COUNTRY)] = "ZZ"
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")] = "ZZ"
     device: Annotated[str, Meta(min_length=1, max_length=16)] = "other"
     bot: bool = False
 
@@ -165,20 +165,23 @@ def decode_together(
     named = list(dict.fromkeys(one or header or "" for one in dict.fromkeys(events.project)))
     if not all(map(plausible.is_project, named)) or len(named) > 1 < len(messages):
         return None
-    if not hot_only:
-        events = lines.props_of(events)
     schema_ = HOT if hot_only else batch.SCHEMA
     received = np.repeat([message.broker_ms for message in messages], counts)
     logged = np.repeat([message.logged_ms for message in messages], counts)
-    rows, places = {}, {}
-    for project in named:
-        if len(named) == 1:
-            made = columns.rows(project, events, schema_, received)
-            rows[project] = _not_ahead(made, logged)
-            break
-        at = np.flatnonzero([(one or header) == project for one in events.project])
-        made = columns.rows(project, events.take(at.tolist()), schema_, received[at])
-        rows[project], places[project] = _not_ahead(made, logged[at]), at
+    places = {}
+    if len(named) > 1:
+        owners = np.array([one or header or "" for one in events.project])
+        places = {project: np.flatnonzero(owners == project) for project in named}
+    rows = {}
+    try:
+        events = events if hot_only else lines.props_of(events)
+        for project in named:
+            at = places.get(project, ...)
+            mine = events if at is ... else events.take(at.tolist())
+            made = columns.rows(project, mine, schema_, received[at])
+            rows[project] = _not_ahead(made, logged[at])
+    except schema.InvalidEvent:  # an amount
+        return None
     return Together(Decoded(rows, [], places), counts)
 
 
@@ -258,7 +261,9 @@ def _decode_record(line: bytes, currency: str) -> Record:
         found = lines.decode(line, currency)
         if found is None:
             raise
-        return _record(found.events)
+        record = _record(found.events)
+        schema.check(record)
+        return record
     if record.currency is not None and record.currency != currency:
         raise schema.InvalidEvent(
             "currency_unsupported", f"only {currency} is taken without a collector"
@@ -267,10 +272,14 @@ def _decode_record(line: bytes, currency: str) -> Record:
 
 
 def _record(event: columns.Fields) -> Record:
-    """One good event as a record."""
-    fields = {name: column[0] for name, column in lines.props_of(event)._asdict().items()}
-    made = fields["id"]
-    return Record(**{**fields, "id": None if made is None else uuid.UUID(made)})
+    """One event as a record."""
+    ids, there = columns.id_bytes(event.id)
+    made = ids[0].tobytes() if there[0] else None
+    fields = {
+        name: column[0]
+        for name, column in lines.props_of(event)._replace(id=[made])._asdict().items()
+    }
+    return Record(**{**fields, "id": None if made is None else uuid.UUID(bytes=made)})
 
 
 def _whole(message: Message, reason: str, detail: str) -> DeadLetter:

@@ -88,3 +88,26 @@ def test_the_same_event_id_has_the_same_key() -> None:
     keys = decode(_message(event + b"\n" + event)).rows["p"].column("dedup_key").to_pylist()
     assert keys[0] == keys[1] != 0
     assert keys[0] % 2 == 0
+
+
+TWICE = (
+    GOOD.replace(b'"type":', b'"type":"No!","type":'),
+    GOOD.replace(b'"ts":', b'"id":"none","id":"01890000-0000-7000-8000-000000000001","ts":'),
+    GOOD.replace(b'"ts":', b'"props":[],"props":{},"ts":'),
+)
+
+
+@pytest.mark.parametrize("odd", TWICE)
+@pytest.mark.parametrize("hot_only", [True, False])
+def test_what_becomes_of_a_line_does_not_depend_on_its_neighbours(
+    odd: bytes, hot_only: bool
+) -> None:
+    alone = decode(_message(odd), hot_only=hot_only)
+    among = decode(_message(odd + b"\n" + b"{}"), hot_only=hot_only)
+    assert len(among.dead) == 1
+    assert alone.rows["p"].to_pylist() == among.rows["p"].to_pylist()
+
+
+def test_a_field_twice_with_a_bad_amount() -> None:
+    bad = TWICE[0].replace(b'"2.5"', b'"1.1234567"')
+    assert [d.reason for d in decode(_message(bad)).dead] == ["amount_invalid"]
