@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from events import batch, limits
 from pipelines.offsets import Offsets
-from transforms.decode import Mask, Message, decode
+from transforms.decode import Decoded, Mask, Message, decode
 from transforms.duplicates import Duplicates
 
 _log = logging.getLogger(__name__)
@@ -58,9 +58,11 @@ class LogReader:
         self,
         settings: LogSettings,
         partitions: Iterable[int],
+        decode: Callable[[Message], Decoded] = decode,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
+        self._decode = decode
         self._clock = clock
         self._consumer = Consumer(_config(settings, eof=True))
         self.partitions = tuple(partitions)
@@ -219,7 +221,7 @@ class LogReader:
         for earlier in read_range(
             self._settings, message.partition, since_ms=since, before=message.offset
         ):
-            for rows in decode(earlier).rows.values():
+            for rows in self._decode(earlier).rows.values():
                 known.fresh(rows.column("dedup_key").to_numpy(), earlier.broker_ms)
         return known
 

@@ -90,7 +90,7 @@ class StoreEvents(sources.ReadKafka):
         """One bundle: poll, store, claim, hand the rest back."""
         settings = self._settings
         offsets, _ = tracker.current_restriction()
-        with sources.reading(settings.log, element) as reader:
+        with sources.reading(settings, element) as reader:
             poll = _unstored.pop(reader, None)
             if poll is None or (poll.start, poll.end) != (offsets, reader.position):
                 reader.seek(offsets, None)

@@ -57,6 +57,16 @@ class ReadSettings:
     shown: Endpoint = NOWHERE  # of the process's metrics
     limit: Limit = OFF  # of dead letters
 
+    def decode(self, message: Message, *, hot_only: bool = True) -> Decoded:
+        """One message, as this job reads it."""
+        return decode(self.named(message), self.currency, hot_only=hot_only)
+
+    def named(self, message: Message) -> Message:
+        """Of this job's project, when it names none."""
+        if message.project is None and self.project is not None:
+            return message._replace(project=self.project)
+        return message
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -114,15 +124,15 @@ class _Readers:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._idle: dict[tuple[LogSettings, tuple[int, ...]], LogReader] = {}
+        self._idle: dict[tuple[ReadSettings, tuple[int, ...]], LogReader] = {}
 
-    def take(self, settings: LogSettings, partitions: tuple[int, ...]) -> LogReader:
+    def take(self, settings: ReadSettings, partitions: tuple[int, ...]) -> LogReader:
         """A reader for these partitions, the one used before when it is there."""
         with self._lock:
             reader = self._idle.pop((settings, partitions), None)
-        return reader or LogReader(settings, partitions)
+        return reader or LogReader(settings.log, partitions, settings.decode)
 
-    def give(self, settings: LogSettings, reader: LogReader) -> None:
+    def give(self, settings: ReadSettings, reader: LogReader) -> None:
         """Keep the reader for the next bundle."""
         with self._lock:
             other = self._idle.pop((settings, reader.partitions), None)
@@ -135,7 +145,7 @@ _readers: Final = _Readers()
 
 
 @contextmanager
-def reading(settings: LogSettings, partitions: tuple[int, ...]) -> Iterator[LogReader]:
+def reading(settings: ReadSettings, partitions: tuple[int, ...]) -> Iterator[LogReader]:
     """A reader for one bundle, the one of the bundle before when it is there."""
     reader = _readers.take(settings, tuple(partitions))
     try:
@@ -171,7 +181,7 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
         died: Counter[Death] = Counter()
         gathered: defaultdict[str, Gathered] = defaultdict(Gathered)
         newest: dict[int, int] = {}
-        for portion in portions(map(self._named, messages), self._settings.currency):
+        for portion in portions(map(self._settings.named, messages), self._settings.currency):
             decoded, at = portion.decoded, portion.messages[0].partition
             limit.note(decoded, portion.messages)
             for letter in decoded.dead:
@@ -204,13 +214,7 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
 
     def decode(self, message: Message) -> Decoded:
         """One message, to all columns."""
-        return decode(self._named(message), self._settings.currency, hot_only=False)
-
-    def _named(self, message: Message) -> Message:
-        """Of the project that the settings name, when it names none."""
-        if message.project is None and self._settings.project is not None:
-            return message._replace(project=self._settings.project)
-        return message
+        return self._settings.decode(message, hot_only=False)
 
     def _late(
         self, reader: Partitions, partition: int, times: NDArray[np.int64]
@@ -257,7 +261,7 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
         settings = self._settings
         offsets, _ = tracker.current_restriction()
         known = watermark.current_watermark()
-        with reading(settings.log, element) as reader:
+        with reading(settings, element) as reader:
             reader.seek(offsets, None if known is None else known.micros // 1000)
             messages = reader.poll(settings.poll_seconds)
             if tracker.try_claim(dict(reader.position)):

@@ -26,7 +26,7 @@ def clock() -> Clock:
 @pytest.fixture
 def reader(clock: Clock) -> Iterator[LogReader]:
     settings = LogSettings("127.0.0.1:1", "events", out_of_orderness=10, idle_seconds=5)
-    made = LogReader(settings, (0, 1), clock)
+    made = LogReader(settings, (0, 1), clock=clock)
     made.seek({0: 7, 1: 9}, None)
     yield made
     made.close()
