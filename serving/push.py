@@ -1,9 +1,10 @@
 """Live numbers over WebSocket: a snapshot of 24 hours, then what changed.
 
 All sockets with the same project and filter share one feed: one read of the store and one encoding
-per refresh, whatever the number of sockets. A feed reads when the store announces a change and at
-every refresh, so active users also fall when traffic stops. Each socket has a short queue; one that
-does not read is given a fresh snapshot once, and then closed. Messages are encoded and framed once.
+per refresh, whatever the number of sockets. A feed reads when the store announces a change in its
+grouping set (how soon, `pause` says), and at every refresh, so active users also fall when traffic
+stops. Each socket has a short queue; one that does not read is given a fresh snapshot once, and
+then closed. Messages are encoded and framed once.
 """
 
 import logging
@@ -29,7 +30,10 @@ from telemetry import metrics
 
 _log = logging.getLogger(__name__)
 
-QUEUE: Final = 4  # messages a socket may be behind
+LEAST: Final = 0.1  # seconds between two reads of a feed
+QUEUE: Final = 20  # messages a socket may be behind: two seconds of the most that there can be
+MESSAGES: Final = 5_000  # a second to all sockets of a process (a sixth of a core)
+READING: Final = 0.2  # of the time that one feed may spend on reading and handing out
 
 
 class Overrun(Exception):
@@ -84,12 +88,26 @@ class Subscriber:
         return self._messages.popleft()
 
 
-class Feed:
-    """One view and its sockets; a greenlet reads for them all while there are any."""
+def pause(refresh: float, sockets: int, spent: float) -> float:
+    """Seconds from one read on news to the next.
 
-    def __init__(self, view: View, refresh: float) -> None:
+    Announcements come in bursts. Few sockets see each at once. What a crowd costs is bounded, by
+    the `sockets` of the process and by what the last read `spent` (seconds), but for four reads
+    within one refresh, which everybody gets.
+    """
+    return min(refresh / 4, max(LEAST, sockets / MESSAGES, spent / READING))
+
+
+class Feed:
+    """One view and its sockets; a greenlet reads for them all while there are any.
+
+    `crowd` says how many sockets this process has in all; by default there is only this feed.
+    """
+
+    def __init__(self, view: View, refresh: float, crowd: Callable[[], int] | None = None) -> None:
         self._view = view
         self._refresh = refresh
+        self._crowd = crowd or (lambda: self.size)
         self._subscribers: set[Subscriber] = set()
         self.wake = Event()
 
@@ -133,9 +151,10 @@ class Feed:
                 metrics.SERVICE_REFRESH.observe(read - started)
                 self._hand_out(delta)
                 metrics.SERVICE_FAN_OUT.observe(time.monotonic() - read)
+            spent = time.monotonic() - started
             self.wake.wait(self._refresh)
-            # Announcements come in bursts: at most four reads within one refresh.
-            gevent.sleep(max(0.0, self._refresh / 4 - (time.monotonic() - started)))
+            rest = pause(self._refresh, self._crowd(), spent)
+            gevent.sleep(max(0.0, rest - (time.monotonic() - started)))
 
     def _hand_out(self, delta: bytes) -> None:
         snapshot = cache(lambda: text_frame(self._view.snapshot()))
@@ -186,7 +205,8 @@ class Hub:
         key = (project.name, chosen)
         feed = self._feeds.get(key)
         if feed is None or not feed.wanted:  # one that nobody wants is about to end
-            feed = self._feeds[key] = Feed(View(self._store, project, chosen), self._refresh)
+            view = View(self._store, project, chosen)
+            feed = self._feeds[key] = Feed(view, self._refresh, self._count)
             subscriber = Subscriber(feed)
             feed.add(subscriber)
             gevent.spawn(self._serve, key, feed)
@@ -219,12 +239,16 @@ class Hub:
                     while True:  # get_message, since listen() gives up at the socket's time limit
                         message = listening.get_message(timeout=5.0)
                         if message is not None:
-                            self._announced(message["channel"])
+                            self._announced(message["channel"], message["data"])
             except redis.RedisError as error:
                 _log.warning("announcements: %s", error)
                 gevent.sleep(1.0)
 
-    def _announced(self, channel: bytes) -> None:
-        for (name, _), feed in list(self._feeds.items()):
-            if layout.channel(name).encode() == channel:
+    def _announced(self, channel: bytes, message: bytes) -> None:
+        """Wake the feeds that the news is about."""
+        changed = layout.announced(message)
+        for (name, chosen), feed in list(self._feeds.items()):
+            grouping = layout.grouping_text(tuple(dimension for dimension, _ in chosen))
+            mine = changed is None or grouping in changed
+            if mine and layout.channel(name).encode() == channel:
                 feed.wake.set()

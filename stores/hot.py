@@ -323,12 +323,14 @@ class HotStore:
         return cast(list[int], pipe.execute())
 
     def _announce(self, panes: Iterable[Pane]) -> None:
-        changed: dict[str, set[int]] = defaultdict(set)
+        changed: dict[str, list[Pane]] = defaultdict(list)
         for pane in panes:
             if pane.width == MINUTE:
-                changed[pane.project].add(pane.start)
-        for project, minutes in changed.items():
-            message = json.dumps({"minutes": sorted(minutes)}, separators=(",", ":"))
+                changed[pane.project].append(pane)
+        for project, news in changed.items():
+            message = layout.announcement(
+                {pane.start for pane in news}, {pane.grouping for pane in news}
+            )
             self._redis.publish(layout.channel(project), message)
 
 

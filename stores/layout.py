@@ -23,7 +23,8 @@ ten-second windows nobody reads more than the last minutes, so their `day` is te
 =============================================  ====================================================
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -153,3 +154,19 @@ def writes_key(writer: str) -> str:
 def channel(project: str) -> str:
     """Where changes are announced."""
     return f"sl:announce:{{{quote(project, safe='')}}}"
+
+
+def announcement(minutes: Collection[int], groupings: Collection[Grouping]) -> bytes:
+    """What changed: in which minutes, and of which grouping sets."""
+    names = sorted(grouping_text(grouping) for grouping in groupings)
+    text = json.dumps({"minutes": sorted(minutes), "groupings": names}, separators=(",", ":"))
+    return text.encode()
+
+
+def announced(message: bytes) -> set[str] | None:
+    """The grouping sets of an announcement, as `grouping_text`; None when it names none."""
+    try:
+        names = json.loads(message)["groupings"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return set(names)

@@ -290,7 +290,7 @@ def test_every_key_expires_and_changes_are_announced(client: Any) -> None:
         store.write([pane({(): 1}, width=ACTIVE, users=("ann",))])
         message = listening.get_message(timeout=5)
     assert message is not None
-    assert message["data"] == b'{"minutes":[%d]}' % NOON
+    assert message["data"] == layout.announcement([NOON], [(), ("country",)])
     keys = list(client.scan_iter())
     assert len(keys) == 10
     assert all(client.ttl(key) > 0 for key in keys)

@@ -1,5 +1,7 @@
 """Where things stand in the hot store."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from stores import layout
 from stores.contract import DAY
 from stores.layout import Span
-from stores.pane import GROUPING_SETS, MEASURES
+from stores.pane import GROUPING_SETS, MEASURES, Grouping
 
 
 def test_a_record_is_32_bytes_with_rows_first():
@@ -81,3 +83,15 @@ def test_no_two_groupings_projects_or_kinds_share_a_key():
         )
     ]
     assert len(set(keys)) == len(keys)
+
+
+@given(st.sets(st.sampled_from(GROUPING_SETS)), st.sets(st.integers(0, 2**33)))
+def test_an_announcement_says_what_changed(groupings: set[Grouping], minutes: set[int]):
+    message = layout.announcement(minutes, groupings)
+    assert layout.announced(message) == {layout.grouping_text(one) for one in groupings}
+    assert json.loads(message)["minutes"] == sorted(minutes)
+
+
+@pytest.mark.parametrize("message", [b'{"minutes":[60]}', b"", b"[]", b"\xff", b"7"])
+def test_an_announcement_that_names_no_grouping_is_for_all(message: bytes):
+    assert layout.announced(message) is None
