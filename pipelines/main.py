@@ -127,8 +127,9 @@ def _flink_defaults(arguments: Sequence[str]) -> list[str]:
     if not any(argument.endswith("FlinkRunner") for argument in arguments):
         return []
     wanted = {
-        # Bundles end when the reader's poll does; the default second on top is only latency.
-        "--max_bundle_time_mills": "200",
+        # What a bundle holds is sent to the worker when it ends, so each of the three stages from
+        # the log to the store waits this long: the default second is only latency.
+        "--max_bundle_time_mills": "20",
         # Without it a bundle that ends during a checkpoint never flushes on Flink 1.19.
         "--finish_bundle_before_checkpointing": None,
     }

@@ -57,7 +57,7 @@ class StreamOptions(PipelineOptions):
         source.add_argument(
             "--poll_seconds",
             type=float,
-            default=0.5,
+            default=0.25,
             help="How long a reader gathers messages into one bundle.",
         )
         source.add_argument(
@@ -83,7 +83,7 @@ class StreamOptions(PipelineOptions):
         windows.add_argument(
             "--refresh_seconds",
             type=float,
-            default=2.0,
+            default=1.0,
             help="An open window is written this often while events arrive.",
         )
         windows.add_argument(

@@ -49,7 +49,7 @@ class ReadSettings:
 
     log: LogSettings
     start_ms: int = 0  # broker time to start from without restored state
-    poll_seconds: float = 0.5
+    poll_seconds: float = 0.25
     allowed_lateness: int = 3600
     cap: int = 1000
     currency: str = "USD"

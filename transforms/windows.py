@@ -71,7 +71,7 @@ def pane_of(key: str, cube: Cube, where: window.IntervalWindow, status: int) -> 
 class Firing:
     """When windows speak, and how much they may hold. Seconds, but for `cap` (series)."""
 
-    refresh_seconds: float = 2.0
+    refresh_seconds: float = 1.0
     allowed_lateness: int = 3600
     cap: int = cubes.MAX_SERIES
 
