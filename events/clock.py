@@ -9,7 +9,11 @@ from events import limits
 
 def event_time(ts: int, sent_at: int | None, received_at: int) -> int:
     """The event's time in ms, never more than a minute after `received_at`."""
-    shift = correction(sent_at, received_at)
+    return shifted(ts, correction(sent_at, received_at), received_at)
+
+
+def shifted(ts: int, shift: int, received_at: int) -> int:
+    """The same, with the sender's `correction`."""
     if shift:
         ts = max(ts - shift, limits.MIN_TS_MS)
     return received_at if ts > received_at + limits.FUTURE_TOLERANCE_MS else ts

@@ -97,13 +97,6 @@ def texts(values: Sequence[str | None]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(places, pa.array(list(codes), _TEXT))
 
 
-def repeated(values: Sequence[str], counts: Sequence[int]) -> pa.DictionaryArray:
-    """`texts` of each value as often as its count (over 0) says."""
-    names = {name: code for code, name in enumerate(dict.fromkeys(values))}
-    codes = np.array([names[value] for value in values], np.int32)
-    return pa.DictionaryArray.from_arrays(np.repeat(codes, counts), pa.array(list(names), _TEXT))
-
-
 def integers(values: Sequence[int]) -> Ints:
     """Numbers of 64 bits."""
     return np.fromiter(values, np.int64, len(values))
@@ -159,10 +152,10 @@ def event_keys(project: str, ids: Ids) -> Hashes:
     return np.where(keys == 0, np.uint64(2), keys)
 
 
-def uuid7(ms: int, count: int) -> Ids:
-    """New UUIDs of version 7 (RFC 9562) with one time, 48 bits of `ms`."""
-    made = np.frombuffer(random.randbytes(16 * count), np.uint8).reshape(-1, 16).copy()
-    made[:, :6] = np.frombuffer((ms & (1 << 48) - 1).to_bytes(6, "big"), np.uint8)
+def uuid7(ms: Ints) -> Ids:
+    """A new UUID of version 7 (RFC 9562) for each time, of which it holds 48 bits."""
+    made = np.frombuffer(random.randbytes(16 * len(ms)), np.uint8).reshape(-1, 16).copy()
+    made[:, :6] = ms.astype(">i8").view(np.uint8).reshape(-1, 8)[:, 2:]
     made[:, 6] = made[:, 6] & 0x0F | 0x70
     made[:, 8] = made[:, 8] & 0x3F | 0x80
     return made
@@ -203,10 +196,9 @@ def strings(data: bytes, lengths: Ints) -> pa.StringArray:
 
 
 def binary(ids: Ids) -> pa.FixedSizeBinaryArray:
-    """The `event_id` column."""
-    return pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(16), len(ids), [None, pa.py_buffer(np.ascontiguousarray(ids))]
-    )
+    """Ids as a column."""
+    buffers = [None, pa.py_buffer(np.ascontiguousarray(ids))]
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(ids), buffers)
 
 
 def sparse(values: Mapping[int, int], count: int) -> pa.Array:

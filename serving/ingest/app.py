@@ -18,7 +18,7 @@ from serving.ingest.body import Receive, check_headers, gunzip, receive_body
 from serving.ingest.budget import Budget
 from serving.ingest.buffers import Buffers
 from serving.ingest.errors import ClientGone, Headers, RequestError
-from serving.ingest.intake import Intake, parse
+from serving.ingest.intake import Intake
 from serving.ingest.ledger import Ledger
 from serving.ingest.memory import Memory
 from serving.ingest.producer import Broker
@@ -142,12 +142,12 @@ class Collector:
         zipped = check_headers(headers)
         body = await receive_body(receive, self._body_timeout_s, self.budget)
         metrics.COLLECTOR_BODY.add(len(body))
-        request = parse(gunzip(body) if zipped else body)
-        del body  # the request's own views of it go when its rows are made
+        read = self._intake.read(gunzip(body) if zipped else body, project)
+        del body
         peer = scope["client"][0] if scope.get("client") else None
         country = self._country(self._proxies.client_address(peer, _forwarded_for(scope)))
         agent = classify(headers.get(b"user-agent", b"").decode("latin-1"))
-        return await self._intake.take(request, project, country, agent)
+        return await self._intake.take(read, project, country, agent)
 
     def _project(self, headers: dict[bytes, bytes], query: bytes) -> Project:
         key = headers.get(b"x-write-key", b"").decode("latin-1")

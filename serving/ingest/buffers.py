@@ -11,23 +11,26 @@ from typing import Final
 
 from events import batch
 from serving.ingest.budget import Budget
+from serving.ingest.message import columns_of
 from serving.ingest.producer import Broker, Outgoing
-from serving.ingest.rows import ROW_BYTES, Part, Row, columns
+from serving.ingest.rows import ROW_BYTES, Part
 from telemetry import logs
 
 _log = logging.getLogger(__name__)
 
 # Rows of one more request (at most 1 MB of JSON) always fit a Kafka message beside this.
 MAX_BYTES: Final = 3_145_728
+_EVENT_TIME: Final = batch.SCHEMA.get_field_index("event_time")
 
 
 class _Buffer:
-    """Rows of one (project, partition), and the future of the message they will be."""
+    """Parts of one (project, partition), and the future of the message they will be."""
 
-    __slots__ = ("bytes", "done", "rows", "timer")
+    __slots__ = ("bytes", "done", "parts", "rows", "timer")
 
     def __init__(self, done: asyncio.Future[bool], timer: asyncio.TimerHandle) -> None:
-        self.rows: list[Row] = []
+        self.parts: list[Part] = []
+        self.rows = 0
         self.bytes = 0
         self.done = done
         self.timer = timer
@@ -51,7 +54,7 @@ class Buffers:
         and then none of the rows is taken.
         """
         self._budget.take(
-            sum(len(part.rows) for part in parts.values()), sum(p.bytes for p in parts.values())
+            sum([p.count for p in parts.values()]), sum([p.bytes for p in parts.values()])
         )
         return [self._append(project, partition, part) for partition, part in parts.items()]
 
@@ -81,9 +84,10 @@ class Buffers:
             loop = asyncio.get_running_loop()
             timer = loop.call_later(self._linger_s, self._send, key)
             buffer = self._open[key] = _Buffer(loop.create_future(), timer)
-        buffer.rows.extend(part.rows)
+        buffer.parts.append(part)
+        buffer.rows += part.count
         buffer.bytes += part.bytes
-        if len(buffer.rows) >= self._batch_events:
+        if buffer.rows >= self._batch_events:
             self._send(key)
         return buffer.done
 
@@ -91,29 +95,29 @@ class Buffers:
         buffer = self._open.pop(key)
         buffer.timer.cancel()
         self._in_flight.add(buffer.done)
-        count = len(buffer.rows)
 
         def delivered(success: bool) -> None:
-            self._budget.give(count, buffer.bytes)
+            self._budget.give(buffer.rows, buffer.bytes)
             self._in_flight.discard(buffer.done)
             buffer.done.set_result(success)
 
         try:
-            message = _message(*key, buffer.rows)
+            message = _message(*key, buffer.parts, buffer.rows)
         except Exception as error:  # no request may wait for ever, whatever is wrong with its rows
             logs.failed(_log, "rows could not be encoded", error)
             delivered(False)
             return
-        buffer.rows = []
+        buffer.parts = []
         self._broker.send(message, delivered)
 
 
-def _message(project: str, partition: int, rows: list[Row]) -> Outgoing:
+def _message(project: str, partition: int, parts: list[Part], rows: int) -> Outgoing:
     headers = [
         (batch.HEADER_CONTENT_TYPE, batch.CONTENT_TYPE.encode()),
         (batch.HEADER_PROJECT, project.encode()),
-        (batch.HEADER_COUNT, str(len(rows)).encode()),
+        (batch.HEADER_COUNT, str(rows).encode()),
         ("schema", batch.VERSION.encode()),
     ]
-    earliest: int = min(row[0] for row in rows)
-    return Outgoing(partition, batch.encode(project, columns(rows)), headers, earliest)
+    columns = columns_of(parts)
+    earliest = int(columns[_EVENT_TIME].to_numpy().min())
+    return Outgoing(partition, batch.pack(project, columns), headers, earliest)

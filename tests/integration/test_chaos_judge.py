@@ -14,9 +14,11 @@ import redis
 from deploy.clickhouse import ClickHouseServer
 from deploy.services import ValkeyServer
 from events import batch as codec
-from events import schema, sketch
+from events import sketch
 from events.agent import classify
-from serving.ingest.rows import Sender, columns, make_rows
+from serving.ingest.message import columns_of
+from serving.ingest.reader import Reader
+from serving.ingest.rows import Sender, make_parts
 from serving.projects import DEMO
 from stores.clickhouse_client import Connection
 from stores.contract import RawBatch
@@ -44,11 +46,10 @@ class World:
 
 
 def _raw(batch: Batch, offset: int, now_ms: int) -> RawBatch:
-    request = schema.decode_request(batch.body)
     sender = Sender(now_ms, "ZZ", classify(batch.headers["User-Agent"]))
-    rows = [r for part in make_rows(request, DEMO, sender, 1).parts.values() for r in part.rows]
-    made = pa.RecordBatch.from_pydict(columns(rows), schema=codec.SCHEMA)
-    return RawBatch("demo", 0, offset, np.arange(len(rows)), made)
+    parts = make_parts(Reader(DEMO).read(batch.body), DEMO, sender, 1)
+    made = pa.RecordBatch.from_arrays(columns_of([parts[0]]), schema=codec.SCHEMA)
+    return RawBatch("demo", 0, offset, np.arange(made.num_rows), made)
 
 
 def _panes(raw: list[RawBatch]) -> list[Pane]:

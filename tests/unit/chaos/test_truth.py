@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 
 from events import batch as codec
-from events import schema
 from events.agent import classify
-from serving.ingest.rows import Sender, columns, make_rows
+from serving.ingest.message import columns_of
+from serving.ingest.reader import Reader
+from serving.ingest.rows import Sender, make_parts
 from serving.projects import DEMO
 from stores.pane import GROUPING_SETS, MINUTE
 from tests.chaos import faults
@@ -30,19 +31,20 @@ def batches() -> list[Batch]:
     return [make(rng, NOW + 100 * i, countries) for i in range(400)]
 
 
-def _rows(batch: Batch) -> list[tuple[object, ...]]:
-    request = schema.decode_request(batch.body)
+def _rows(batch: Batch) -> list[pa.RecordBatch]:
+    read = Reader(DEMO).read(batch.body)
+    assert {one.index for one in read.rejected} == batch.refused
+    assert len(read.events) == len(batch.events)
     sender = Sender(NOW, "ZZ", classify(batch.headers["User-Agent"]))
-    made = make_rows(request, DEMO, sender, 8)
-    assert {one.index for one in made.rejected} == batch.refused
-    assert made.accepted == len(batch.events)
-    return [row for part in made.parts.values() for row in part.rows]
+    parts = make_parts(read, DEMO, sender, 8).values()
+    made = [columns_of([part]) for part in parts]
+    return [pa.RecordBatch.from_arrays(one, schema=codec.SCHEMA) for one in made]
 
 
 def test_the_truth_is_what_the_pipeline_counts(batches: list[Batch]) -> None:
 
-    rows = [row for batch in batches for row in _rows(batch)]
-    table = pa.table(columns(rows), schema=codec.SCHEMA)
+    rows = [part for batch in batches for part in _rows(batch)]
+    table = pa.Table.from_batches(rows).unify_dictionaries()
     truth = Truth(event for batch in batches for event in batch.events)
     start, end = truth.minutes[0], truth.minutes[-1] + MINUTE
     said = {

@@ -192,7 +192,7 @@ def test_rows_that_make_a_message_too_large_go_in_the_next():
 def test_rows_that_cannot_be_encoded_keep_nobody_waiting(monkeypatch):
     async def story() -> None:
         client = Client()
-        monkeypatch.setattr("serving.ingest.buffers.columns", None)
+        monkeypatch.setattr("serving.ingest.buffers.columns_of", None)
         assert (await client.post(events(event()))).code == "broker_unavailable"
         assert client.app.budget.events == 0
 
