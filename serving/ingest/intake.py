@@ -77,8 +77,7 @@ class Intake:
     async def take(self, read: Read, project: Project, country: str, agent: Agent) -> bytes:
         """The reply's JSON, when the broker has all accepted events. Raises `RequestError`.
 
-        Rows are made before anything is waited for: they are smaller than the events, which are
-        still in the processor's cache (afterwards, in a crowd of requests, it costs up to thrice).
+        Rows are made before anything is waited for: what waits is smaller than the events.
         """
         metrics.COLLECTOR_RECEIVED.add(read.received)
         sender = Sender(self._clock(), country, agent)
