@@ -16,10 +16,10 @@ SOURCES := deploy events pipelines serving stores telemetry transforms benchmark
 CHECKED := $(foreach s,$(wildcard $(SOURCES)),$(if $(shell find $(s) -name '*.py' -print -quit),$(s)))
 ARGS ?=
 
-.PHONY: help venv lock jars run test test-all lint types check format clean
+.PHONY: help venv lock jars run test test-all bench-peers lint types check format clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 venv: $(STAMP) ## Create .venv and install the locked requirements
 
@@ -32,7 +32,7 @@ $(STAMP): requirements/dev.txt
 	@touch $@
 
 lock: $(STAMP) ## Resolve requirements/*.in again into the hashed locks
-	for name in runtime dev bqemulator; do \
+	for name in runtime dev bqemulator peers-bytewax peers-pathway; do \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.txt; \
 	done
 
@@ -47,6 +47,10 @@ test: $(STAMP) jars ## Unit, property and TestStream tests and one end-to-end ru
 
 test-all: $(STAMP) jars ## All tests, the slow ones too
 	$(BIN)/python -m pytest $(ARGS)
+
+bench-peers: $(STAMP) jars ## Our job against Flink SQL, Pathway, Bytewax and naive Beam: a table of ratios (~15 min)
+	$(BIN)/python -m benchmarks.peers.environments || true # what is missing shows as a row that did not run
+	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 lint: $(STAMP) ## Ruff: rules and format
 	$(BIN)/ruff check $(CHECKED)
