@@ -115,13 +115,13 @@ class LogReader:
     def fresh(
         self, messages: Sequence[Message], counts: NDArray[np.int64], keys: NDArray[np.uint64]
     ) -> Mask | None:
-        """Which rows of neighbouring messages are no duplicates (None: all)."""
+        """See `sources.Repeats`."""
         first = messages[0]
         known = self._duplicates.get(first.partition)
         if known is None:
             known = self._history(first)
             self._duplicates[first.partition] = known
-        return known.fresh(keys, first.broker_ms)
+        return known.fresh(keys, first.broker_ms, counts)
 
     def saw(self, partition: int, newest_ms: int) -> None:
         """An event time was seen: the partition's watermark follows, never past the clock."""

@@ -86,7 +86,7 @@ class Stretch:
         self, messages: Sequence[Message], counts: NDArray[np.int64], keys: NDArray[np.uint64]
     ) -> Mask | None:
         """See `LogReader`; remembered for the messages that are wanted."""
-        found = self._duplicates.fresh(keys, messages[0].broker_ms)
+        found = self._duplicates.fresh(keys, messages[0].broker_ms, counts)
         ends = np.cumsum(counts)
         for message, low, high in zip(messages, ends - counts, ends, strict=True):
             place = (message.partition, message.offset)

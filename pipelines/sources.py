@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from threading import Lock
 from typing import Any, Final, Protocol
 
@@ -33,7 +34,7 @@ from transforms.cube import Cube
 from transforms.decode import Decoded, Mask, Message, decode
 from transforms.gather import Gathered, kept
 from transforms.outcomes import Death, death, deaths, outcomes, tally
-from transforms.portions import portions
+from transforms.portions import Part, portions
 from transforms.windows import key_of
 
 # Tagged outputs; the main one is minute cubes.
@@ -92,7 +93,8 @@ class Repeats(Protocol):
     ) -> Mask | None:
         """Which rows are no duplicates (None: all); `counts` of them are of each message.
 
-        Messages of one partition and generation; several have no keys of requests.
+        The messages are of one partition and generation, in their order; one with rows of several
+        projects is there once for each.
         """
         ...
 
@@ -117,6 +119,20 @@ def cubes_of(rows: pa.Table, project: str, cap: int) -> Iterator[Any]:
     for part in cells.pulses(cap):
         value = TimestampedValue((key_of(project, part.grouping), part.cube), part.start)
         yield beam.pvalue.TaggedOutput(PULSE, value)
+
+
+def _fresh(reader: Repeats, parts: Sequence[Part]) -> Iterator[Mask | None]:
+    """Which rows of each part are no duplicates (None: all)."""
+    if not parts:
+        return
+    messages = [message for part in parts for message in part.messages]
+    counts = np.concatenate([part.counts for part in parts])
+    keys = np.concatenate([part.rows.column("dedup_key").to_numpy() for part in parts])
+    fresh = reader.fresh(messages, counts, keys)
+    end = 0
+    for part in parts:
+        begin, end = end, end + part.rows.num_rows
+        yield None if fresh is None else fresh[begin:end]
 
 
 class _Readers:
@@ -181,33 +197,33 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
         died: Counter[Death] = Counter()
         gathered: defaultdict[str, Gathered] = defaultdict(Gathered)
         newest: dict[int, int] = {}
-        for portion in portions(map(self._settings.named, messages), self._settings.currency):
-            decoded, at = portion.decoded, portion.messages[0].partition
-            limit.note(decoded, portion.messages)
-            for letter in decoded.dead:
-                self._tally.dead(letter.reason)
-                if (where := death(letter)) is not None:
-                    died[where] += letter.rows
-                yield beam.pvalue.TaggedOutput(DEAD, letter)
-            for project, rows in decoded.rows.items():
-                if rows.num_rows:
-                    times = rows.column("event_time").to_numpy()
-                    newest[at] = max(newest.get(at, 0), int(times.max()))
-                    keys = rows.column("dedup_key").to_numpy()
-                    fresh = reader.fresh(portion.messages, portion.counts_of(project), keys)
-                    gathered[project].add(rows, fresh, self._late(reader, at, times))
+        found = portions(map(self._settings.named, messages), self._settings.currency)
+        for (at, _), stretch in groupby(found, lambda portion: portion.stretch):
+            parts: list[Part] = []
+            for portion in stretch:
+                limit.note(portion.decoded, portion.messages)
+                for letter in portion.decoded.dead:
+                    self._tally.dead(letter.reason)
+                    if (where := death(letter)) is not None:
+                        died[where] += letter.rows
+                    yield beam.pvalue.TaggedOutput(DEAD, letter)
+                parts += portion.parts()
+            for part, fresh in zip(parts, _fresh(reader, parts), strict=True):
+                times = part.rows.column("event_time").to_numpy()
+                newest[at] = max(newest.get(at, 0), int(times.max()))
+                gathered[part.project].add(part.rows, fresh, self._late(reader, at, times))
         limit.check()
         ledger = list(deaths(died))
         for project, mine in gathered.items():
             rows, fresh, late = mine.rows, mine.fresh, mine.late
             became = tally(rows, fresh, late)
             self._tally.rows(became.values())
-            ledger += [(project, part) for part in outcomes(became)]
+            ledger += [(project, page) for page in outcomes(became)]
             counting = kept(rows, fresh, late)
             if counting.num_rows:
                 yield from cubes_of(counting, project, self._settings.cap)
-        for project, part in ledger:
-            value = TimestampedValue((key_of(project, part.grouping), part.cube), part.start)
+        for project, page in ledger:
+            value = TimestampedValue((key_of(project, page.grouping), page.cube), page.start)
             yield beam.pvalue.TaggedOutput(LEDGER, value)
         for partition, time_ms in newest.items():
             reader.saw(partition, time_ms)

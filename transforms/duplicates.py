@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from events.dedup import NEVER
 from transforms.keys import KeySet
 
 HORIZON_MS: Final = 120_000
@@ -32,40 +33,42 @@ class Duplicates:
         """The broker time from which the log decides about a message at `broker_ms`."""
         return max(0, (broker_ms // self._horizon_ms - 1) * self._horizon_ms)
 
-    def fresh(self, keys: NDArray[np.uint64], broker_ms: int) -> NDArray[np.bool_] | None:
-        """Which rows of one message are no duplicates; None when all are. Remembers the keys.
+    def fresh(
+        self, keys: NDArray[np.uint64], broker_ms: int, counts: NDArray[np.int64] | None = None
+    ) -> NDArray[np.bool_] | None:
+        """Which rows are no duplicates; None when all are. Remembers the keys.
 
-        Several messages of one generation may come as one when they hold no keys of requests.
+        Of one message; or of several of one generation in their order, `counts` rows of each.
         """
         self._turn(broker_ms // self._horizon_ms)
         if not len(keys):
             return None
-        runs = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+        begins = np.zeros(len(keys), np.bool_)  # a run of one key in one message
+        begins[0] = True
+        np.not_equal(keys[1:], keys[:-1], out=begins[1:])
+        ends = np.array([len(keys)]) if counts is None else np.cumsum(counts)
+        begins[ends[:-1][ends[:-1] < len(keys)]] = True
+        runs = np.flatnonzero(begins)
         heads = keys[runs]
         if not heads.any():
             return None
         distinct, first, place = np.unique(heads, return_index=True, return_inverse=True)
-        if not distinct[0]:
-            distinct, first, place = distinct[1:], first[1:], place - 1  # -1: never repeats
         known = self._current.holds(distinct)
         old = known | self._previous.holds(distinct)
-        new = np.sort(first[~known])  # in the order of the log, whatever was asked at once
+        new = np.sort(first[~known & (distinct != NEVER)])  # in the order of the log
         self._current.add(heads[new[: self._max_keys - len(self._current)]])
-        fresh = np.concatenate((~old, [True]))[place]
         event = heads & np.uint64(1) == 0
-        event &= heads != 0
-        again = event.copy()
-        again[first] = False
-        fresh &= ~again
+        # An event's first run is no repeat; a request's are not in the message of its first.
+        message = np.searchsorted(ends, runs, side="right")
+        same = np.where(event, runs == runs[first][place], message == message[first][place])
+        fresh = (heads == NEVER) | (~old[place] & same)
         lengths = np.diff(runs, append=len(keys))
-        repeated = event & (lengths > 1)  # the same event, several times in a row
+        repeated = event & (heads != NEVER) & (lengths > 1)  # an event several times in a row
         if fresh.all() and not repeated.any():
             return None
         rows = np.repeat(fresh, lengths)
         if repeated.any():
-            later = np.ones(len(keys), np.bool_)
-            later[runs] = False
-            rows &= ~(later & np.repeat(repeated, lengths))
+            rows &= begins | ~np.repeat(repeated, lengths)
         return rows
 
     def _turn(self, generation: int) -> None:

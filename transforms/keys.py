@@ -37,15 +37,17 @@ class KeySet:
         return self._slots.nbytes
 
     def holds(self, keys: Keys) -> Mask:
-        """Which of the keys (none is 0) are in it."""
+        """Which of the keys are in it; never 0."""
         found = np.zeros(len(keys), np.bool_)
         if self._count:
             asked = np.arange(len(keys))
             place = self._places(keys)
             while len(asked):
                 held = self._slots[place]
-                found[asked] = same = held == keys[asked]
-                on = ~same & (held != _FREE)
+                same = held == keys[asked]
+                on = held != _FREE
+                found[asked] = same & on
+                on &= ~same
                 asked, place = asked[on], self._next(place[on])
         return found
 

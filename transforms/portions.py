@@ -1,4 +1,4 @@
-"""The messages of a poll in portions that are decoded, and asked for duplicates, at once.
+"""The messages of a poll in portions that are decoded at once.
 
 An EventBatch is a portion by itself. Messages of JSON are small, and what a call costs is dear
 beside one event: neighbours in a partition, of one project and one generation of duplicates (see
@@ -10,9 +10,19 @@ from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from transforms.decode import Decoded, Ints, Message, decode, decode_together, is_json
 from transforms.duplicates import HORIZON_MS
+
+
+class Part(NamedTuple):
+    """The rows of one project of some messages, and how many each message has; there are some."""
+
+    project: str
+    rows: pa.RecordBatch
+    messages: Sequence[Message]
+    counts: Ints
 
 
 class Portion(NamedTuple):
@@ -25,11 +35,19 @@ class Portion(NamedTuple):
     decoded: Decoded
     counts: Ints
 
-    def counts_of(self, project: str) -> Ints:
-        """How many rows of a project each message has."""
-        if len(self.messages) > 1:
-            return self.counts
-        return np.array([self.decoded.rows[project].num_rows])
+    @property
+    def stretch(self) -> tuple[int, int]:
+        """Partition and generation: what may be asked for duplicates at once."""
+        first = self.messages[0]
+        return first.partition, first.broker_ms // HORIZON_MS
+
+    def parts(self) -> Iterator[Part]:
+        """The rows by project."""
+        for project, rows in self.decoded.rows.items():
+            if rows.num_rows:
+                one = len(self.messages) == 1
+                counts = np.array([rows.num_rows]) if one else self.counts
+                yield Part(project, rows, self.messages, counts)
 
 
 def portions(messages: Iterable[Message], currency: str) -> Iterator[Portion]:

@@ -49,7 +49,7 @@ class _Reader:
     def fresh(
         self, messages: Sequence[Message], counts: NDArray[np.int64], keys: NDArray[np.uint64]
     ) -> Mask | None:
-        return self._known.fresh(keys, messages[0].broker_ms)
+        return self._known.fresh(keys, messages[0].broker_ms, counts)
 
     def saw(self, partition: int, newest_ms: int) -> None:
         """Nothing to do."""

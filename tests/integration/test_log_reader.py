@@ -75,8 +75,9 @@ def test_polls_end_at_their_bytes_and_history_is_read_as_the_job_reads(tmp_path:
         assert all(sum(len(m.payload) for m in poll) < size // 2 for poll in polls)
         for poll in polls:
             for portion in portions(map(job.named, poll), job.currency):
-                keys = portion.decoded.rows["p"].column("dedup_key").to_numpy()
-                fresh = reader.fresh(portion.messages, portion.counts_of("p"), keys)
+                (part,) = portion.parts()
+                keys = part.rows.column("dedup_key").to_numpy()
+                fresh = reader.fresh(part.messages, part.counts, keys)
                 assert fresh is not None
                 assert not fresh.any()
         reader.close()

@@ -105,8 +105,14 @@ def test_the_rule(log: list[tuple[list[int], int]]) -> None:
     assert [_fresh(known, keys, at) for keys, at in timed] == _plain(timed, 50)
 
 
-@given(st.lists(st.lists(st.sampled_from([0, 2, 4, 6]), max_size=6), max_size=8))
-def test_messages_without_keys_of_requests_may_come_as_one(log: list[list[int]]) -> None:
-    one, many = Duplicates(), Duplicates()
-    joined = [key for keys in log for key in keys]
-    assert _fresh(one, joined) == [fresh for keys in log for fresh in _fresh(many, keys)]
+@given(st.lists(st.lists(st.integers(0, 6), max_size=6), max_size=8), st.integers(0, 8))
+def test_messages_of_a_generation_may_come_together(log: list[list[int]], cut: int) -> None:
+    together, alone = Duplicates(), Duplicates()
+    verdicts = [_fresh(alone, keys) for keys in log]
+    found: list[bool] = []
+    for part in (log[:cut], log[cut:]):
+        keys = np.array([key for message in part for key in message], np.uint64)
+        counts = np.array([len(message) for message in part], np.int64)
+        mask = together.fresh(keys, 1_000_000, counts)
+        found += [True] * len(keys) if mask is None else mask.tolist()
+    assert found == [fresh for verdict in verdicts for fresh in verdict]

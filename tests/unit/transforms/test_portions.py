@@ -44,8 +44,10 @@ def test_neighbours_of_json_go_together() -> None:
     ]
     found = list(portions([_message(p, i) for i, p in enumerate(payloads)], "USD"))
     assert _shape(found) == [[0, 1], [2], [3], [4], [5]]
-    assert found[0].counts_of("p").tolist() == [1, 2]
-    assert found[1].counts_of("p").tolist() == [1]
+    assert [part.counts.tolist() for portion in found for part in portion.parts()][:2] == [
+        [1, 2],
+        [1],
+    ]
 
 
 def test_what_differs_goes_alone() -> None:
@@ -95,14 +97,13 @@ def test_together_or_alone_the_rows_are_the_same(given_: list[tuple[bytes, int, 
     ]
     together: dict[tuple[int, str], list[pa.RecordBatch]] = {}
     for portion in portions(messages, "USD"):
-        for project, rows in portion.decoded.rows.items():
-            counts = portion.counts_of(project)
+        for project, rows, mine, counts in portion.parts():
             assert counts.sum() == rows.num_rows
             for message, end, count in zip(
-                portion.messages, np.cumsum(counts).tolist(), counts.tolist(), strict=True
+                mine, np.cumsum(counts).tolist(), counts.tolist(), strict=True
             ):
-                mine = rows.slice(end - count, count)
-                together.setdefault((message.offset, project), []).append(mine)
+                place = (message.offset, project)
+                together.setdefault(place, []).append(rows.slice(end - count, count))
     alone = {
         (message.offset, project): rows
         for message in messages
