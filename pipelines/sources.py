@@ -27,7 +27,7 @@ from pipelines.breaker import OFF, Limit
 from pipelines.log_reader import LogReader, LogSettings, offsets_at, partitions_of
 from pipelines.offsets import OffsetsTracker, Restriction, RestrictionCoder
 from stores.pane import MINUTE
-from telemetry import metrics
+from telemetry import garbage, metrics
 from telemetry.endpoint import NOWHERE, Endpoint
 from transforms.aggregate import Cells
 from transforms.cube import Cube
@@ -190,6 +190,7 @@ class ReadKafka(beam.DoFn, RestrictionProvider):
     def setup(self) -> None:
         """Show this process's metrics."""
         self._settings.shown.open()
+        garbage.seldom()
 
     def read(self, reader: Partitions, messages: list[Message]) -> Iterator[Any]:
         """Everything that one poll gives. Raises `breaker.TooManyDead`, and the bundle fails."""

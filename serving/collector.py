@@ -3,7 +3,6 @@
 SIGTERM refuses new requests, finishes what was taken, and exits with 0.
 """
 
-import gc
 import signal
 import sys
 from types import FrameType
@@ -19,7 +18,7 @@ from serving.ingest.producer import KafkaBroker
 from serving.ingest.protocol import BoundedProtocol
 from serving.ingest.settings import Settings
 from serving.projects import Projects, ProjectsError
-from telemetry import logs
+from telemetry import garbage, logs
 from telemetry.endpoint import Endpoint
 
 BACKLOG = 4_096
@@ -80,9 +79,7 @@ def main() -> int:
     # uvicorn raises the signal once more when it has ended; that must not kill a clean exit.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    # Rows are many and never in cycles: look for garbage seldom, and not among what stays.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    garbage.seldom()
     Endpoint("collector", settings.metrics_host, settings.metrics_port).open()
     server = _Server(config, collector)
     server.run()
