@@ -46,9 +46,10 @@ def build(root: Any, options: StreamOptions) -> None:
 
     rows = root | "Source" >> source
     minutes = rows.minutes | "Minutes" >> windows.minutes(firing, streaming=streaming)  # pane
+    final = options.out_of_orderness + options.idle_seconds + MINUTE  # though a reader lags a bit
     panes = (
         minutes,
-        minutes | "Active" >> windows.Active(options.out_of_orderness + options.idle_seconds),
+        minutes | "Active" >> windows.Active(final),
         rows[sources.PULSE] | "Pulse" >> windows.pulses(brief, PULSE, streaming=streaming),
     )  # pane
     for name, pane in zip(("Minutes", "Active", "Pulse"), panes, strict=True):

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from events import columns, limits, plausible, schema
 from events.columns import Fields
 
-Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
