@@ -126,7 +126,7 @@ def test_exact_counts_across_a_hard_kill(
         kill_hard(job)  # somewhere in the middle
         _send_some(sent, 2, start * 1000, now * 1000)  # late, and while nobody reads
         job = start_job(kafka.address, valkey.address, tmp_path)
-        wait_for("complete count", _agreement(store, sent, start, end), 60)
+        wait_for("complete count", _agreement(store, sent, start, end), 120)
 
         assert _minutes(store, start, end) == dict(sent.minutes)
         members = store.members("demo", ("country",), start, end)
