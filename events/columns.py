@@ -25,6 +25,7 @@ Ints: TypeAlias = NDArray[np.int64]
 Hashes: TypeAlias = NDArray[np.uint64]
 Ids: TypeAlias = NDArray[np.uint8]  # (n, 16)
 
+ID_BYTES: Final = 16
 NONE: Final = -1  # the length of a text that is not there
 _FEW: Final = 0.1  # distinct texts of which a look-up is cheaper than to copy all
 _ID_CHARS: Final = 36
@@ -70,7 +71,7 @@ class Fields(NamedTuple):
         """Some of the events."""
         taken: list[Any] = [[column[place] for place in places] for column in self]
         if isinstance(self.id, bytes):
-            ids = [self.id[16 * place : 16 * place + 16] for place in places]
+            ids = [self.id[ID_BYTES * place : ID_BYTES * (place + 1)] for place in places]
             taken[_NAMES.index("id")] = b"".join(ids)
         return type(self)(*taken)
 
@@ -123,7 +124,7 @@ def parse_ids(ids: Sequence[str]) -> bytes | None:
         found = bytes.fromhex(joined.replace("-", ""))  # leaves out spaces
     except ValueError:
         return None
-    return found if len(found) == 16 * count else None
+    return found if len(found) == ID_BYTES * count else None
 
 
 def id_bytes(ids: Sequence[uuid.UUID | str | None] | bytes) -> tuple[Ids, NDArray[np.bool_]]:
@@ -133,7 +134,7 @@ def id_bytes(ids: Sequence[uuid.UUID | str | None] | bytes) -> tuple[Ids, NDArra
     ValueError on other texts.
     """
     if isinstance(ids, bytes):
-        made = np.frombuffer(ids, np.uint8).reshape(-1, 16)
+        made = np.frombuffer(ids, np.uint8).reshape(-1, ID_BYTES)
         return made, np.ones(len(made), np.bool_)
     there = np.ones(len(ids), np.bool_)
     some = [one for one in ids if one is not None]
@@ -143,11 +144,11 @@ def id_bytes(ids: Sequence[uuid.UUID | str | None] | bytes) -> tuple[Ids, NDArra
         joined = b"".join([one.int.to_bytes(16, "big") for one in cast("list[uuid.UUID]", some)])
     if joined is None:
         raise ValueError("not the texts of UUIDs")
-    found = np.frombuffer(joined, np.uint8).reshape(-1, 16)
+    found = np.frombuffer(joined, np.uint8).reshape(-1, ID_BYTES)
     if len(some) == len(ids):
         return found, there
     there[[one is None for one in ids]] = False
-    full = np.zeros((len(ids), 16), np.uint8)
+    full = np.zeros((len(ids), ID_BYTES), np.uint8)
     full[there] = found
     return full, there
 

@@ -34,7 +34,6 @@ _NULL: Final = msgspec.Raw(b"null")
 _LINE_END, _SPACE, _QUOTE, _LIST, _ESCAPE, _OPEN, _CLOSE = (ord(sign) for sign in '\n "[\\{}')
 # Props are plain when they have nothing in them but short names and values without escapes.
 _PLAIN_BYTES: Final = min(limits.MAX_PROP_NAME_CHARS, limits.MAX_PROP_VALUE_CHARS)
-_PLAIN_NAMES: Final = limits.MAX_PROPS
 
 
 class Quick(msgspec.Struct, kw_only=True, gc=False):
@@ -84,7 +83,8 @@ def decode(data: bytes, currency: str) -> Lines | None:
         return None
     if not good or ids is None:
         return None
-    return Lines(events._replace(id=ids) if len(ids) == len(ends) else events, ends)
+    all_named = len(ids) == columns.ID_BYTES * len(ends)
+    return Lines(events._replace(id=ids) if all_named else events, ends)
 
 
 def props_of(events: Fields) -> Fields:
@@ -155,6 +155,6 @@ def _not_plain(props: Sequence[msgspec.Raw]) -> list[msgspec.Raw]:
             np.flatnonzero(digit & (letter == ord("e"))),
         )
     )
-    many = np.diff(np.searchsorted(quotes, np.append(starts, len(data)))) > 2 * _PLAIN_NAMES
+    many = np.diff(np.searchsorted(quotes, np.append(starts, len(data)))) > 2 * limits.MAX_PROPS
     many[np.searchsorted(ends, suspects)] = True
     return [props[place] for place in np.flatnonzero(many).tolist()]

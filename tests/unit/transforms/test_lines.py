@@ -77,6 +77,13 @@ def test_a_good_line_is_taken_with_any_field_left_out_that_may_be(name: str | No
     assert _compare(b"\n".join((data, data))) == (name not in needed)
 
 
+@pytest.mark.parametrize("count", [1, 2, 16, 32])
+def test_any_number_of_events_may_have_ids(count: int) -> None:
+    bare = json.dumps({key: value for key, value in GOOD.items() if key != "id"}).encode()
+    for named in range(count + 1):
+        assert _compare(b"\n".join([_line()] * named + [bare] * (count - named)))
+
+
 @pytest.mark.parametrize(
     "fields",
     [
