@@ -5,7 +5,6 @@ pass by the collector's own decoder, and answered with 202. Nothing is kept.
 """
 
 import argparse
-import gc
 import sys
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from events import quick, schema
 from serving.collector import BACKLOG, KEEP_ALIVE_S
 from serving.ingest.body import gunzip
 from serving.ingest.protocol import BoundedProtocol
+from telemetry import garbage
 
 TYPES: Final = (*schema.TYPES, "signup")  # of benchmarks.dataset
 _EVENT: Final = quick.quick(schema.Event, TYPES, ("USD",))
@@ -56,8 +56,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.bare", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)  # as in serving.collector
+    garbage.seldom()  # as in serving.collector
     uvicorn.run(
         app,
         host="127.0.0.1",

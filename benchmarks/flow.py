@@ -11,7 +11,6 @@ from deploy import children
 from deploy.artifacts import ensure_jars
 from deploy.children import PythonChild
 from deploy.flink_cluster import FlinkCluster
-from deploy.identity import group_members
 from deploy.ports import free_port
 from deploy.services import KafkaServer, ValkeyServer, ensure_topics
 from events import sketch
@@ -112,16 +111,16 @@ class Flow:
     def parts(self) -> Mapping[str, Pids]:
         """Names of the processes that do the work, with their pids now."""
         found: dict[str, Pids] = {
-            "kafka": lambda: _group(self.kafka.pid),
-            "valkey": lambda: _group(self.valkey.pid),
+            "kafka": self.kafka.members,
+            "valkey": self.valkey.members,
         }
         if self.cluster is None:
             found["flink"] = lambda: _named(self._job_pids(), "java")
             found["worker"] = lambda: _named(self._job_pids(), "python")
             return found
         cluster = self.cluster
-        found["jobmanager"] = lambda: _group(cluster.job_manager.pid)
-        found["flink"] = lambda: _group(cluster.task_manager.pid)
+        found["jobmanager"] = cluster.job_manager.members
+        found["flink"] = cluster.task_manager.members
         found["worker"] = cluster.workers
         return found
 
@@ -133,7 +132,7 @@ class Flow:
         return None if running is None else self.cluster.rest.completed(running)
 
     def _job_pids(self) -> list[int]:
-        return _group(None if self.job is None else self.job.pid)
+        return [] if self.job is None else self.job.members()
 
     def _embedded(self) -> list[str]:
         if self._workers != EMBEDDED_WORKERS:
@@ -150,10 +149,6 @@ class Flow:
             *cluster.arguments(self._checkpoint_ms),
             f"--sdk_worker_parallelism={self._workers}",
         ]
-
-
-def _group(pid: int | None) -> list[int]:
-    return [] if pid is None else group_members(pid)
 
 
 def _named(pids: list[int], what: str) -> list[int]:

@@ -28,14 +28,13 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks import dataset, fill, report
-from benchmarks.dataset import PROJECT, SHAPES, Truth
+from benchmarks.dataset import PROJECT, SHAPES, USERS_WITHIN, Truth
 from benchmarks.fill import FORMS, Plan
 from benchmarks.flow import Flow
 from stores.contract import HOUR
 
 LOOK: Final = 0.1  # seconds between two looks at the store
 TICK: Final = 0.05  # seconds of traffic in a message, when it is live
-USERS_WITHIN: Final = 0.03  # of the truth; the standard error is 0.0081
 SETTLE: Final = 20.0  # seconds
 STALLED: Final = 120.0  # seconds without a new count
 
@@ -44,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run every combination; print a line for each. Exits with 1 when a count is wrong."""
     options = parser().parse_args(argv)
     runs = []
+    machine = report.machine()
     combinations = itertools.product(
         options.form.split(","),
         map(int, options.series.split(",")),
@@ -55,17 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         shown = {name: value for name, value in runs[-1].items() if name != "curve"}
         print(json.dumps(shown), flush=True)
     exact = all(one["exact"] for one in runs)
-    best = max(runs, key=lambda one: float(one["events_per_second"]))
-    report.write(
-        options.json,
-        {
-            **{name: best[name] for name in ("events_per_second", "cpu_seconds_per_million")},
-            "exact": exact,
-            "machine": report.machine(),
-            "versions": report.versions(),
-            "runs": runs,
-        },
-    )
+    report.write(options.json, report.of_runs(runs, machine))
     return 0 if exact else 1
 
 

@@ -19,23 +19,21 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks import dataset, report
 from benchmarks.load import Generator, Load, Sent
 from deploy.children import PythonChild, answers_ready
-from deploy.identity import group_members
 from deploy.ports import accepts, free_port
-from deploy.process import ManagedProcess
 from deploy.services import KafkaServer, ValkeyServer, ensure_topics
 from events import batch
+from pipelines.log_reader import LogSettings, read_range, spans_of
 
 KEY: Final = "demo-write-key"
 BODIES: Final = 8  # different lists of events
@@ -79,17 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             runs.append(run(servers, options, size, gzip == "on"))
             print(json.dumps(runs[-1]), flush=True)
     exact = all(one["exact"] for one in runs)
-    best = max(runs, key=lambda one: float(one["events_per_second"]))
-    report.write(
-        options.json,
-        {
-            **{name: best[name] for name in ("events_per_second", "cpu_seconds_per_million")},
-            "exact": exact,
-            "machine": machine,
-            "versions": report.versions(),
-            "runs": runs,
-        },
-    )
+    report.write(options.json, report.of_runs(runs, machine))
     return 0 if exact else 1
 
 
@@ -122,7 +110,7 @@ def run(servers: Servers, options: argparse.Namespace, size: int, gzip: bool) ->
                 load = _load(server.port, events, options, size, gzip)
                 rounds[server.name].append(_round(servers, server, load))
     sent = [one for one, _ in rounds["collector"]]
-    found = stored(servers.kafka.address, topic, options.partitions)
+    found = stored(servers.kafka.address, topic)
     wanted = expected(events, sent)
     per_core = {name: _per_core(events, made) for name, made in rounds.items()}
     waits = [wait * 1_000 for one in sent for wait in one.waits]
@@ -169,36 +157,19 @@ def expected(events: Events, sent: Sequence[Sent]) -> dict[str, int]:
     }
 
 
-def stored(bootstrap: str, topic: str, partitions: int) -> dict[str, int]:
+def stored(bootstrap: str, topic: str) -> dict[str, int]:
     """What the topic holds, with the messages that it came in left out."""
     rows = micros = 0
     keys = []
-    for message in _messages(bootstrap, topic, partitions):
-        _, found = batch.decode(message)
-        rows += found.num_rows
-        micros += int(found.column("revenue_micros").to_numpy().sum())
-        keys.append(np.unique(found.column("dedup_key").to_numpy()))
+    log = LogSettings(bootstrap, topic)
+    for partition, (_, end) in spans_of(log).items():
+        for message in read_range(log, partition, since_ms=0, before=end):
+            _, found = batch.decode(message.payload)
+            rows += found.num_rows
+            micros += int(found.column("revenue_micros").to_numpy().sum())
+            keys.append(np.unique(found.column("dedup_key").to_numpy()))
     batches = len(np.unique(np.concatenate(keys))) if keys else 0
     return {"rows": rows, "revenue_micros": micros, "batches": batches}
-
-
-def _messages(bootstrap: str, topic: str, partitions: int) -> Iterator[bytes]:
-    """All of the topic, whose producers have ended."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "ingest"})
-    try:
-        for partition in range(partitions):
-            place = TopicPartition(topic, partition, 0)
-            _, end = consumer.get_watermark_offsets(place, timeout=PATIENCE)
-            consumer.assign([place])
-            at = 0
-            while at < end:
-                message = consumer.poll(PATIENCE)
-                if message is None or message.error() is not None:
-                    raise RuntimeError(f"{topic}/{partition} at {at} of {end}: {message}")
-                yield message.value() or b""
-                at = (message.offset() or 0) + 1
-    finally:
-        consumer.close()
 
 
 class _Server(PythonChild):
@@ -245,9 +216,9 @@ def _round(servers: Servers, server: _Server, load: Load) -> tuple[Sent, report.
     generator = Generator(load)
     meter = report.Meter(
         {
-            server.name: lambda: _group(server),
-            "kafka": lambda: _group(servers.kafka),
-            "valkey": lambda: _group(servers.valkey),
+            server.name: server.members,
+            "kafka": servers.kafka.members,
+            "valkey": servers.valkey.members,
         }
     )
     meter.start()
@@ -257,10 +228,6 @@ def _round(servers: Servers, server: _Server, load: Load) -> tuple[Sent, report.
     meter.stop()
     meter.seconds["generator"] = sent.cpu
     return sent, meter
-
-
-def _group(process: ManagedProcess) -> list[int]:
-    return [] if process.pid is None else group_members(process.pid)
 
 
 def _per_core(events: Events, rounds: Sequence[tuple[Sent, report.Meter]]) -> float:

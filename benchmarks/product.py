@@ -13,7 +13,6 @@ from benchmarks.report import Pids
 from deploy import children
 from deploy.artifacts import ensure_geo, ensure_jars
 from deploy.children import PythonChild
-from deploy.identity import group_members
 from deploy.ports import free_port
 from deploy.settings import Settings
 from serving.projects import key_hash
@@ -74,11 +73,9 @@ class Product:
     def parts(self) -> Mapping[str, Pids]:
         """Names of the processes that do the work, with their pids now."""
         return {
-            "collector": lambda: [
-                pid for child in self.collectors for pid in group_members(child.pid or 0)
-            ],
+            "collector": lambda: [pid for child in self.collectors for pid in child.members()],
             **self.flow.parts(),
-            "service": lambda: group_members(self.service.pid or 0),
+            "service": self.service.members,
         }
 
     def _child(self, name: str, port: int, number: int, more: tuple[str, ...]) -> PythonChild:

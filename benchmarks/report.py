@@ -104,6 +104,18 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "java": java, **found}
 
 
+def of_runs(runs: Sequence[Mapping[str, Any]], machine_before: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of several runs: first the figures of the fastest; `machine` as it was before."""
+    best = max(runs, key=lambda one: float(one["events_per_second"]))
+    return {
+        **{name: best[name] for name in ("events_per_second", "cpu_seconds_per_million")},
+        "exact": all(one["exact"] for one in runs),
+        "machine": machine_before,
+        "versions": versions(),
+        "runs": runs,
+    }
+
+
 def write(path: Path | None, result: Mapping[str, Any]) -> None:
     """To the file of `--json`, when there is one."""
     if path is not None:

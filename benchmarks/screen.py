@@ -7,13 +7,13 @@ when their sum grew.
 import threading
 import time
 from collections.abc import Sequence
-from multiprocessing import get_context
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import websocket
 
 from benchmarks.curves import Curve, curve
+from benchmarks.piped import Piped
 
 START: Final = 60.0  # seconds to the first snapshot of all
 SILENT: Final = 30.0  # seconds without a message: the service pushes every refresh
@@ -56,33 +56,12 @@ class Shown(NamedTuple):
 Filter = dict[str, str]  # dimension → value; none: the total
 
 
-class Screens:
+class Screens(Piped):
     """A process with a socket for each of `filters`, all on the project of the key."""
 
     def __init__(self, port: int, key: str, filters: Sequence[Filter]) -> None:
-        context = get_context("spawn")
         self.filters = list(filters)
-        self._pipe, self._theirs = context.Pipe()
-        arguments = (port, key, self.filters, self._theirs)
-        self._process = context.Process(target=_main, args=arguments, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._process.start()
-        self._theirs.close()  # so that its death is seen here
-        try:
-            self._reply(START)
-        except BaseException:
-            self._process.kill()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.join()
-
-    def pids(self) -> list[int]:
-        """Their process."""
-        return [] if self._process.pid is None else [self._process.pid]
+        super().__init__("the screens", START, _main, port, key, self.filters)
 
     def counts(self) -> list[int]:
         """How many events each shows now. Raises RuntimeError when one is cut."""
@@ -94,17 +73,6 @@ class Screens:
         self._pipe.send("shown")
         found = self._reply(SILENT)
         return [Shown(curve(points), micros, pushes) for points, micros, pushes in found]
-
-    def _reply(self, seconds: float) -> Any:
-        if not self._pipe.poll(seconds):
-            raise RuntimeError("the screens do not answer")
-        try:
-            found = self._pipe.recv()
-        except EOFError:
-            raise RuntimeError("the screens died") from None
-        if isinstance(found, str):
-            raise RuntimeError(f"a screen went dark: {found}")
-        return found
 
 
 class _Screen:

@@ -14,8 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing import get_context
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -25,6 +24,7 @@ from benchmarks.bodies import Body, bodies, probe
 from benchmarks.connection import Connection
 from benchmarks.curves import Floats, Ints
 from benchmarks.dataset import Shape
+from benchmarks.piped import Piped
 
 RETRY: Final = 0.2  # seconds after a 503 or a broken connection
 BREAKS: Final = 3  # of the connection, for one request
@@ -90,33 +90,11 @@ class _Answer(msgspec.Struct):
     accepted: int
 
 
-class Sender:
+class Sender(Piped):
     """The generator's process: `begin` a load, `poll` until it is done, `take` what was sent."""
 
     def __init__(self, target: Target) -> None:
-        context = get_context("spawn")
-        self._pipe, self._theirs = context.Pipe()
-        self._process = context.Process(target=_main, args=(target, self._theirs), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._process.start()
-        self._theirs.close()  # so that its death is seen here
-        try:
-            if not self._pipe.poll(START):
-                raise RuntimeError("the load generator did not start")
-            self._receive()
-        except BaseException:
-            self._process.kill()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.join()
-
-    def pids(self) -> list[int]:
-        """Its process."""
-        return [] if self._process.pid is None else [self._process.pid]
+        super().__init__("the load generator", START, _main, target)
 
     def begin(self, load: Load) -> None:
         """Start to send."""
@@ -128,17 +106,8 @@ class Sender:
 
     def take(self) -> Sent:
         """What was sent. Raises RuntimeError for an answer that is neither 202 nor 503."""
-        sent: Sent = self._receive()
+        sent: Sent = self._reply()
         return sent
-
-    def _receive(self) -> Any:
-        try:
-            found = self._pipe.recv()
-        except EOFError:
-            raise RuntimeError("the load generator died") from None
-        if isinstance(found, str):
-            raise RuntimeError(f"the load generator: {found}")
-        return found
 
 
 def due(load: Load, per_request: int, began: float) -> Iterator[float | None]:

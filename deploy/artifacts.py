@@ -135,16 +135,21 @@ def read_stamp(path: Path) -> str | None:
 
 def _build(name: str, recipe: list[Path]) -> None:
     """Run Maven into a temporary folder and move the product into its place."""
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise ArtifactError("mvn is not installed: it is needed once to build the jars")
     home = _jars_home()
     with tempfile.TemporaryDirectory(dir=home, prefix=f"{name}-") as folder:
         build = Path(folder)
-        options = ["-B", "-ntp", "-q", f"-Djars.home={build}"]
-        run_tool([maven, *options, "-f", str(recipe[0]), "package"], home, f"Maven ({name})")
+        run_maven(recipe[0], build, home, name, "to build the jars")
         product = _product(name)
         _put(build / product.name, product, _stamp_path(name), stamp_of(recipe))
+
+
+def run_maven(pom: Path, jars: Path, home: Path, name: str, why: str) -> None:
+    """Package a pom, whose `jars.home` is the folder `jars`. Raises `ArtifactError`."""
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise ArtifactError(f"mvn is not installed: it is needed once {why}")
+    options = ["-B", "-ntp", "-q", f"-Djars.home={jars}"]
+    run_tool([maven, *options, "-f", str(pom), "package"], home, f"Maven ({name})")
 
 
 def kept(

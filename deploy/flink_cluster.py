@@ -16,7 +16,6 @@ from deploy.artifacts import ensure_jars
 from deploy.children import PythonChild
 from deploy.flink_jars import ensure_flink_jars
 from deploy.flink_rest import FlinkError, FlinkRest
-from deploy.identity import group_members
 from deploy.ports import HOST, accepts, free_port
 from deploy.process import ManagedProcess
 
@@ -165,8 +164,8 @@ class FlinkCluster:
 
     def workers(self) -> list[int]:
         """Pids of the Python workers that run now."""
-        pool = self.worker_pool.pid
-        return [] if pool is None else [pid for pid in group_members(pool) if pid != pool]
+        pool = self.worker_pool
+        return [pid for pid in pool.members() if pid != pool.pid]
 
     def write_configuration(self) -> None:
         """config.yaml, read by both JVMs."""

@@ -3,19 +3,10 @@
 `make run` and embedded Flink do not need them. About 65 MB; seconds when Maven has them already.
 """
 
-import shutil
 from pathlib import Path
 from typing import Final
 
-from deploy.artifacts import (
-    ArtifactError,
-    Say,
-    cache_home,
-    kept,
-    quiet,
-    run_tool,
-    stamp_of,
-)
+from deploy.artifacts import Say, cache_home, kept, quiet, run_maven, stamp_of
 
 _POM: Final = Path(__file__).resolve().parent / "flink" / "cluster-pom.xml"
 
@@ -28,12 +19,8 @@ def ensure_flink_jars(say: Say = quiet) -> Path:
     home = cache_home() / "flink"
 
     def make(folder: Path) -> Path:
-        maven = shutil.which("mvn")
-        if maven is None:
-            raise ArtifactError("mvn is not installed: it is needed once to fetch Flink")
         say("fetching Flink with Maven (once)")
-        options = ["-B", "-ntp", "-q", f"-Djars.home={folder}"]
-        run_tool([maven, *options, "-f", str(_POM), "package"], home, "Maven (Flink)")
+        run_maven(_POM, folder, home, "Flink", "to fetch Flink")
         return folder / "flink"
 
     return kept(home / "flink", home / "flink.stamp", stamp_of([_POM]), make)

@@ -78,6 +78,10 @@ class ManagedProcess:
         """Pid and start time of the running process, or None."""
         return None if self._child is None or self.poll() is not None else identify(self._child.pid)
 
+    def members(self) -> list[int]:
+        """The living processes of its group; none before `spawn`."""
+        return [] if self._child is None else group_members(self._child.pid)
+
     def poll(self) -> int | None:
         """The exit code, or None while it runs (or was never started)."""
         return None if self._child is None else self._child.poll()

@@ -187,7 +187,7 @@ def decode_together(
 
 def _line_by_line(message: Message, currency: str, hot_only: bool) -> Decoded:
     records: dict[str, list[Record]] = {}
-    lines: dict[str, list[int]] = {}
+    places: dict[str, list[int]] = {}
     dead: list[DeadLetter] = []
     more: list[tuple[int, bytes]] = []
     for row, line in enumerate(message.payload.split(b"\n")):
@@ -203,7 +203,7 @@ def _line_by_line(message: Message, currency: str, hot_only: bool) -> Decoded:
                 more.append((row, line))
         else:
             records.setdefault(project, []).append(record)
-            lines.setdefault(project, []).append(row)
+            places.setdefault(project, []).append(row)
     if more:
         detail = f"{len(more)} more lines of a message of which {MAX_LETTERS} were refused"
         rest = b"\n".join(line for _, line in more)
@@ -217,7 +217,7 @@ def _line_by_line(message: Message, currency: str, hot_only: bool) -> Decoded:
         )
         for project, items in records.items()
     }
-    return Decoded(rows, dead, {name: np.array(at, np.int64) for name, at in lines.items()})
+    return Decoded(rows, dead, {name: np.array(at, np.int64) for name, at in places.items()})
 
 
 def _project(name: str | None) -> str:
@@ -273,13 +273,9 @@ def _decode_record(line: bytes, currency: str) -> Record:
 
 def _record(event: columns.Fields) -> Record:
     """One event as a record."""
-    ids, there = columns.id_bytes(event.id)
-    made = ids[0].tobytes() if there[0] else None
-    fields = {
-        name: column[0]
-        for name, column in lines.props_of(event)._replace(id=[made])._asdict().items()
-    }
-    return Record(**{**fields, "id": None if made is None else uuid.UUID(bytes=made)})
+    made = uuid.UUID(bytes=event.id) if isinstance(event.id, bytes) else None
+    fields = lines.props_of(event)._replace(id=[made])._asdict()
+    return Record(**{name: column[0] for name, column in fields.items()})
 
 
 def _whole(message: Message, reason: str, detail: str) -> DeadLetter:

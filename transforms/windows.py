@@ -103,15 +103,16 @@ class Accumulate(beam.DoFn):
         metrics.JOB_LEFT_OUT.add(max(0, merged.left_out - held.left_out))
         if not held.names and not flags & _CLOSED:
             end.set(where.end)
-        now = self._clock()
-        due = fired + self._firing.refresh_seconds
-        # A clock that was set back does not silence a window.
-        if not flags & _ARMED and not now < due < now + 2 * self._firing.refresh_seconds:
-            fired = now
-            yield _spoken(element[0], merged, where, flags)
-        elif not flags & _ARMED:
-            flags |= _ARMED
-            refresh.set(Timestamp(due))
+        if not flags & _ARMED:
+            now, every = self._clock(), self._firing.refresh_seconds
+            due = fired + every
+            # A clock that was set back does not silence a window.
+            if now < due < now + 2 * every:
+                flags |= _ARMED
+                refresh.set(Timestamp(due))
+            else:
+                fired = now
+                yield _spoken(element[0], merged, where, flags)
         _write(state, flags, fired, merged)
 
     @on_timer(REFRESH)
@@ -139,7 +140,7 @@ class Accumulate(beam.DoFn):
         if held.names:
             # A refresh timer still set has nothing more to say.
             _write(state, _CLOSED, self._clock(), held)
-            yield at_start(pane_of(key, held, where, FINAL))
+            yield _at_start(pane_of(key, held, where, FINAL))
 
 
 class ToPane(beam.DoFn):
@@ -149,7 +150,7 @@ class ToPane(beam.DoFn):
         self, element: tuple[str, Cube], where: Any = beam.DoFn.WindowParam
     ) -> Iterable[Any]:
         """One pane, final."""
-        yield at_start(pane_of(element[0], element[1], where, FINAL))
+        yield _at_start(pane_of(element[0], element[1], where, FINAL))
 
 
 class Panes(beam.PTransform):
@@ -229,13 +230,13 @@ def _is_sketched(pane: Pane) -> bool:
     return len(pane.sketch) > 0
 
 
-def at_start(pane: Pane) -> TimestampedValue:
+def _at_start(pane: Pane) -> TimestampedValue:
     """A pane with its window's start for its time, whenever it is said."""
     return TimestampedValue(pane, pane.start)
 
 
 def _spoken(key: str, cube: Cube, where: Any, flags: int) -> TimestampedValue:
-    return at_start(pane_of(key, cube, where, REVISED if flags & _CLOSED else PARTIAL))
+    return _at_start(pane_of(key, cube, where, REVISED if flags & _CLOSED else PARTIAL))
 
 
 def _read(state: Any) -> tuple[int, float, Cube]:

@@ -4,14 +4,23 @@ Made once, kept in `deploy.artifacts.cache_home()`; made again when a lock, the 
 changes. `python -m benchmarks.peers.environments` makes all of them.
 """
 
-import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from deploy.artifacts import REPO, ArtifactError, Say, cache_home, kept, quiet, run_tool, stamp_of
+from deploy.artifacts import (
+    REPO,
+    ArtifactError,
+    Say,
+    cache_home,
+    kept,
+    quiet,
+    run_maven,
+    run_tool,
+    stamp_of,
+)
 
 VENVS: Final = ("bytewax", "pathway")
 _HERE: Final = Path(__file__).resolve().parent
@@ -46,12 +55,8 @@ def ensure_flink_sql(say: Say = quiet) -> Path:
     recipe = [_HERE / "flink" / "pom.xml", *sorted((_HERE / "flink" / "src").rglob("*.java"))]
 
     def make(folder: Path) -> Path:
-        maven = shutil.which("mvn")
-        if maven is None:
-            raise ArtifactError("mvn is not installed: it is needed once to build Flink SQL's job")
         say("building Flink SQL's job with Maven (once)")
-        options = ["-B", "-ntp", "-q", f"-Djars.home={folder}"]
-        run_tool([maven, *options, "-f", str(recipe[0]), "package"], home, "Maven (Flink SQL)")
+        run_maven(recipe[0], folder, home, "Flink SQL", "to build Flink SQL's job")
         return folder / "flink-sql"
 
     return kept(home / "flink-sql", home / "flink-sql.stamp", stamp_of(recipe), make)

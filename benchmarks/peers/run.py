@@ -11,7 +11,6 @@ from benchmarks.flow import Flow
 from benchmarks.peers import truth as truths
 from benchmarks.peers.engines import Engine
 from benchmarks.peers.measure import Measured, Watch
-from deploy.identity import group_members
 from deploy.process import ManagedProcess, log_tail
 
 Outcome = tuple[Measured, list[str]]  # with where the result is not the truth
@@ -35,10 +34,6 @@ class Peer(ManagedProcess):
         """As it was given."""
         return self._command
 
-    def pids(self) -> list[int]:
-        """Of all its processes."""
-        return [] if self.pid is None else group_members(self.pid)
-
 
 def run(
     flow: Flow, engine: Engine, topic: str, truth: Truth, folder: Path, within: float
@@ -58,7 +53,7 @@ def run(
             raise PeerError(f"ended with code {peer.poll()}: {last[:_REASON]}")
         return out.exists()
 
-    parts = {"engine": peer.pids, "kafka": flow.parts()["kafka"]}
+    parts = {"engine": peer.members, "kafka": flow.parts()["kafka"]}
     try:
         with Watch(_broker(flow), parts) as watch:
             peer.spawn()

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks import dataset
-from benchmarks.dataset import TYPES, Truth
+from benchmarks.dataset import TYPES, USERS_WITHIN, Truth
 from stores.pane import MEASURES
 
 Key = tuple[
@@ -21,7 +21,6 @@ Key = tuple[
 ]  # window start in epoch seconds, type, country, device, category
 Cell = tuple[int, int]  # events, revenue in micros
 
-USERS_WITHIN: Final = 0.03  # of the truth, for engines that estimate
 _FIELDS: Final = 7
 _EVENTS, _REVENUE = MEASURES.index("rows"), MEASURES.index("revenue_micros")
 _COUNTED: Final = MEASURES.index("page_views")  # the first of those that count one type

@@ -65,6 +65,12 @@ def partition_of(salt: int, user_hash: int, partitions: int) -> int:
     return ((user_hash ^ salt) >> 32) % partitions
 
 
+def partitions_of(salt: int, user_hashes: columns.Hashes, partitions: int) -> columns.Ints:
+    """The same of many users."""
+    found = ((user_hashes ^ np.uint64(salt)) >> np.uint64(32)) % np.uint64(partitions)
+    return found.astype(np.int64)
+
+
 def _few(read: Read, project: str, sender: Sender, partitions: int) -> dict[int, Part]:
     salt = dedup.salt(project)
     key = None if read.batch_id is None else dedup.batch_key(project, read.batch_id)
@@ -143,8 +149,7 @@ def uuid7(ms: int) -> bytes:
 
 def _many(read: Read, project: str, sender: Sender, partitions: int) -> dict[int, Part]:
     hashes = columns.user_hashes([e.user_id for e in read.events])
-    salt = np.uint64(dedup.salt(project))
-    where = (((hashes ^ salt) >> np.uint64(32)) % np.uint64(partitions)).astype(np.int64)
+    where = partitions_of(dedup.salt(project), hashes, partitions)
     order = np.argsort(where, kind="stable")
     rows = _columns(read, order, hashes[order], project, sender)
     ends = np.cumsum(np.bincount(where, minlength=partitions))

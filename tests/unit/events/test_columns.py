@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from events import batch, clock, columns, dedup, limits, schema, sketch
@@ -38,7 +38,6 @@ RECORDS = st.builds(
 
 
 @given(st.lists(RECORDS), st.sampled_from([HOT, batch.SCHEMA]), TIMES)
-@settings(deadline=None)
 def test_rows(events: list[Record], fields: pa.Schema, received_at: int) -> None:
     made = columns.rows("p", columns.Fields.of(events), fields, received_at)
     made.validate(full=True)

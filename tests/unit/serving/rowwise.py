@@ -1,6 +1,5 @@
 """A request to rows event by event, as it is defined: what the collector is compared with."""
 
-import random
 from typing import Any, NamedTuple
 
 import msgspec
@@ -8,7 +7,7 @@ import msgspec
 from events import dedup, schema, sketch
 from events.clock import event_time
 from serving.ingest.reader import Rejected
-from serving.ingest.rows import Sender, partition_of
+from serving.ingest.rows import Sender, partition_of, uuid7
 from serving.projects import Project, revenue_in_range
 
 Row = tuple[Any, ...]  # in the order of batch.SCHEMA
@@ -92,10 +91,3 @@ def _money(event: schema.Event, project: Project) -> tuple[int | None, int]:
     if not revenue_in_range(revenue):
         raise schema.InvalidEvent("amount_invalid", "amount is out of range.")
     return amount, revenue if event.type == "purchase" else 0
-
-
-def uuid7(ms: int) -> bytes:
-    """The 16 bytes of a new UUID of version 7 (RFC 9562)."""
-    value = (ms & (1 << 48) - 1) << 80 | random.getrandbits(80)
-    value = value & ~(0xF << 76) | 0x7 << 76
-    return (value & ~(0x3 << 62) | 0x2 << 62).to_bytes(16, "big")

@@ -124,13 +124,13 @@ ENVELOPES = st.fixed_dictionaries(
 
 
 @given(st.lists(EVENTS, max_size=3), st.lists(GOOD, max_size=30), ENVELOPES)
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_events_good_and_bad(some: list[Any], good: list[Any], envelope: Any) -> None:
     same(json.dumps(events(*good[:5], *some, *good[5:], **envelope)).encode())
 
 
 @given(st.lists(GOOD, min_size=1, max_size=60), ENVELOPES, st.booleans())
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_good_events(good: list[Any], envelope: Any, known: bool) -> None:
     reader = Reader(DEMO)
     if known:
@@ -191,7 +191,7 @@ def test_what_is_not_good_teaches_nothing() -> None:
 
 
 @given(st.lists(GOOD, min_size=1, max_size=40))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_bytes_are_shared_out(good: list[Any]) -> None:
     body = json.dumps(events(*good), ensure_ascii=False).encode()
     parts = make_parts(Reader(DEMO).read(body), DEMO, SENDER, PARTITIONS)
