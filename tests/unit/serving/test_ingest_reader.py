@@ -110,7 +110,9 @@ GOOD = st.fixed_dictionaries(
         "id": st.uuids().map(str),
         "url": st.text(max_size=9),
         "amount": st.integers(-(9 * 10**8), 9 * 10**8).map(lambda n: n / 100),
-        "props": st.dictionaries(st.text(max_size=4), st.text(max_size=4) | st.integers()),
+        "props": st.dictionaries(
+            st.text(max_size=4), st.text(max_size=4) | st.integers(), max_size=limits.MAX_PROPS
+        ),
     },
 ).map(lambda one: one | ({"currency": "EUR"} if "amount" in one else {}))
 ENVELOPES = st.fixed_dictionaries(
