@@ -112,9 +112,10 @@ def _product(name: str) -> Path:
 def _recipes() -> dict[str, list[Path]]:
     """By name, the files that an artifact is made from; the pom first."""
     here = Path(__file__).resolve().parent
-    java = sorted((here / "flink/src").rglob("*.java"))
+    flink = here / "flink"
+    inside = [*(flink / "resources").rglob("*"), *(flink / "src").rglob("*.java")]
     return {
-        "flink": [here / "flink/pom.xml", here / "flink/resources/simplelogger.properties", *java],
+        "flink": [flink / "pom.xml", *sorted(path for path in inside if path.is_file())],
         "kafka": [here / "kafka/pom.xml"],
     }
 

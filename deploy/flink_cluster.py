@@ -16,6 +16,7 @@ from deploy.artifacts import ensure_jars
 from deploy.children import PythonChild
 from deploy.flink_jars import ensure_flink_jars
 from deploy.flink_rest import FlinkError, FlinkRest
+from deploy.identity import WORKER, name_of
 from deploy.ports import HOST, accepts, free_port
 from deploy.process import ManagedProcess
 
@@ -28,6 +29,8 @@ _OPENS: Final = (
     *("java.util.concurrent.locks", "sun.nio.ch"),
 )
 _EXPORTS: Final = ("sun.net.util",)
+# For JVMs that translate, submit and coordinate: the optimizing compiler costs more than it gives.
+_PLAIN: Final = "-XX:TieredStopAtLevel=1"
 # MB. Written down one by one, as Flink's own start script does: a TaskManager does not guess.
 _TASK_MEMORY: Final[Mapping[str, int]] = {
     "framework.heap": 128,
@@ -42,7 +45,11 @@ _TASK_MEMORY: Final[Mapping[str, int]] = {
 
 
 class _FlinkProcess(ManagedProcess):
-    """One JVM of Flink with the cluster's configuration."""
+    """One JVM of Flink with the cluster's configuration, and the job's jar among its own.
+
+    So no job brings it along (`InLib` in `arguments`), and what was loaded and compiled for one
+    job is there for the next.
+    """
 
     def __init__(self, name: str, folder: Path, rest: FlinkRest) -> None:
         super().__init__(name, folder / f"{name}.log", ready_within=180, stop_grace=15)
@@ -57,7 +64,8 @@ class _FlinkProcess(ManagedProcess):
         return [
             *("java", "-XX:+UseG1GC", *flags, *opened, *exported),
             f"-Dlog4j2.configurationFile={logging}",
-            *("-cp", f"{ensure_flink_jars()}/*", f"{_RUNTIME}.{entry_point}"),
+            *("-cp", f"{ensure_flink_jars()}/*:{ensure_jars().flink_job_server}"),
+            f"{_RUNTIME}.{entry_point}",
             *("--configDir", str(self.folder / "conf")),
         ]
 
@@ -68,7 +76,7 @@ class JobManager(_FlinkProcess):
     def command(self) -> Sequence[str]:
         """A session cluster's entry point."""
         entry = "entrypoint.StandaloneSessionClusterEntrypoint"
-        return self.java(entry, "-Xmx768m", "-XX:MaxMetaspaceSize=256m")
+        return self.java(entry, _PLAIN, "-Xmx768m", "-XX:MaxMetaspaceSize=256m")
 
     def is_ready(self) -> bool:
         """Whether REST answers, which is when jobs can be submitted."""
@@ -117,19 +125,21 @@ class TaskManager(_FlinkProcess):
 class FlinkCluster:
     """One JobManager, one TaskManager, one worker pool; ports and files of its own.
 
-    `checkpoints` and `savepoints` are folders below `folder`, and survive a stop.
+    `checkpoints` and `savepoints` are folders below `folder`, and survive a stop. `spares` are
+    Python workers kept ready for a start, by default one a slot.
     """
 
-    def __init__(self, folder: Path, *, slots: int = 2) -> None:
+    def __init__(self, folder: Path, *, slots: int = 2, spares: int | None = None) -> None:
         self.folder = folder
         self.slots = slots
         self.rest = FlinkRest(f"{HOST}:{free_port()}")
         self.pool_port = free_port()
         self.job_manager = JobManager("jobmanager", folder, self.rest)
         self.task_manager = TaskManager("taskmanager", folder, self.rest)
+        spares = slots if spares is None else spares
         self.worker_pool = PythonChild(
             "workerpool",
-            ["deploy.worker_pool", "--port", str(self.pool_port)],
+            ["deploy.worker_pool", f"--port={self.pool_port}", f"--spares={spares}"],
             lambda _: accepts(self.pool_port),
             log_path=folder / "workerpool.log",
             environment={},
@@ -152,6 +162,8 @@ class FlinkCluster:
             "--runner=FlinkRunner",
             f"--flink_master={self.rest.address}",
             f"--flink_job_server_jar={ensure_jars().flink_job_server}",
+            f"--job_server_jvm_properties={_PLAIN}",
+            "--pipeline_resources_detector_factory_class=streamlens.flink.InLib",
             "--environment_type=EXTERNAL",
             f"--environment_config={HOST}:{self.pool_port}",
             f"--parallelism={self.slots}",
@@ -163,9 +175,8 @@ class FlinkCluster:
         ]
 
     def workers(self) -> list[int]:
-        """Pids of the Python workers that run now."""
-        pool = self.worker_pool
-        return [pid for pid in pool.members() if pid != pool.pid]
+        """Pids of the Python workers that run now, without spare ones."""
+        return [pid for pid in self.worker_pool.members() if name_of(pid) == WORKER]
 
     def write_configuration(self) -> None:
         """config.yaml, read by both JVMs."""

@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 MARK = "STREAMLENS_RUN_ID"  # environment variable: the id of the run that a process belongs to
+WORKER: Final = "beam-worker"  # the name of a process that works for a job, see name_of
 _PROC = Path("/proc")
 
 
@@ -61,6 +63,14 @@ def group_members(pgid: int) -> list[int]:
             if fields is not None and fields[0] not in "ZX" and int(fields[2]) == pgid:
                 members.append(int(entry.name))
     return members
+
+
+def name_of(pid: int) -> str:
+    """The name that a process has in /proc/<pid>/comm; empty when it is gone."""
+    try:
+        return (_PROC / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def resident(pids: Iterable[int]) -> int:

@@ -6,14 +6,18 @@ One on the host of each Flink TaskManager, with this repository as working folde
 and its requirements installed. The TaskManager asks for a worker process at the start of a job and
 gives addresses of its own loopback interface, so a pool on another host cannot serve it.
 
+A worker spends its first seconds on imports. With `--spares` as many processes have that behind
+them and wait (`deploy.spare_worker`); new ones are made a while after the last start of a worker,
+so that they do not compete with a job that starts.
+
 Beam has a pool too (`apache_beam.runners.worker.worker_pool_main`). It listens on all interfaces,
 though it starts processes for anybody who asks; its plain workers get no pipeline options, so no
 state cache and no log in Flink; and its `--container_executable` needs a boot program of one's own.
 """
 
 import argparse
+import json
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -37,6 +41,9 @@ from deploy.ports import HOST
 _log = logging.getLogger(__name__)
 _TIMEOUT: Final = 30.0  # seconds that the runner has to answer
 _GRACE: Final = 10.0  # seconds between SIGTERM and SIGKILL
+_REFILL: Final = 60.0  # seconds without a start of a worker, after which new spares are made
+_COMMAND: Final = (sys.executable, "-m", "deploy.spare_worker")
+_Process = subprocess.Popen[bytes]
 # Beam stages this list by itself; nobody needs it to run.
 _HARMLESS: Final = frozenset({"submission_environment_dependencies.txt"})
 
@@ -46,21 +53,34 @@ class BootError(RuntimeError):
 
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
-    """Starts and stops SDK workers, one process each."""
+    """Starts and stops SDK workers, one process each, and keeps `spares` ready.
 
-    def __init__(self) -> None:
-        self._workers: dict[str, subprocess.Popen[bytes]] = {}
+    `command` starts a spare worker, `refill` is in seconds.
+    """
+
+    def __init__(
+        self, spares: int = 0, *, command: Sequence[str] = _COMMAND, refill: float = _REFILL
+    ) -> None:
+        self._workers: dict[str, _Process] = {}
+        self._spares: list[_Process] = []  # the oldest first
+        self._wanted = spares
+        self._command = command
+        self._refill = refill
+        self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
+
+    def fill(self) -> None:
+        """Start the spares that are missing."""
+        with self._lock:
+            _end([spare for spare in self._spares if spare.poll() is not None])
+            self._spares = [spare for spare in self._spares if spare.returncode is None]
+            while len(self._spares) < self._wanted:
+                self._spares.append(self._spawn())
 
     def StartWorker(self, request: Any, _: Any) -> Any:
         """One worker process; the answer's `error` says why there is none."""
         try:
-            environment = worker_environment(request)
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "apache_beam.runners.worker.sdk_worker_main"],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **environment},
-            )
+            worker = self._start(worker_environment(request))
         except (BootError, OSError, grpc.RpcError) as error:
             _log.error("worker %s was not started: %s", request.worker_id, error)
             return beam_fn_api_pb2.StartWorkerResponse(error=f"{type(error).__name__}: {error}")
@@ -69,6 +89,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             # Asking for exit codes reaps those that ended by themselves, as when Flink dies.
             self._workers = {k: w for k, w in self._workers.items() if w.poll() is None}
             self._workers[request.worker_id] = worker
+            self._fill_later()
         return beam_fn_api_pb2.StartWorkerResponse()
 
     def StopWorker(self, request: Any, _: Any) -> Any:
@@ -83,8 +104,34 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     def close(self) -> None:
         """Stop all."""
         with self._lock:
-            workers = list(self._workers.values())
-        _end(workers)
+            self._wanted = 0
+            if self._timer is not None:
+                self._timer.cancel()
+            processes = [*self._workers.values(), *self._spares]
+        _end(processes)
+
+    def _start(self, environment: Mapping[str, str]) -> _Process:
+        """A spare, told what it is now; one that died meanwhile is dropped. Raises OSError."""
+        while True:
+            with self._lock:
+                spare = self._spares.pop(0) if self._spares else None
+            if spare is None:
+                return _told(self._spawn(), environment)
+            try:
+                return _told(spare, environment)
+            except BrokenPipeError:
+                _end([spare])
+                _log.warning("a spare worker had ended, code %s", spare.returncode)
+
+    def _fill_later(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(self._refill, self.fill)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _spawn(self) -> _Process:
+        return subprocess.Popen(self._command, stdin=subprocess.PIPE)
 
 
 def worker_environment(request: Any) -> Mapping[str, str]:
@@ -114,9 +161,19 @@ def _staged_name(dependency: Any) -> str:
     return str(role.staged_name)
 
 
-def _end(workers: Sequence[subprocess.Popen[bytes]]) -> None:
+def _told(spare: _Process, environment: Mapping[str, str]) -> _Process:
+    """The process, which is a worker from now on. Raises BrokenPipeError when it has ended."""
+    assert spare.stdin is not None
+    with spare.stdin as line:
+        line.write(json.dumps(environment).encode() + b"\n")
+    return spare
+
+
+def _end(workers: Sequence[_Process]) -> None:
     for worker in workers:
         worker.terminate()
+        if worker.stdin is not None:
+            worker.stdin.close()
     for worker in workers:
         try:
             worker.wait(_GRACE)
@@ -134,8 +191,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser = argparse.ArgumentParser(prog="python -m deploy.worker_pool", description=__doc__)
     parser.add_argument("--port", type=int, default=50000, help="Of 127.0.0.1.")
+    parser.add_argument(
+        "--spares", type=int, default=0, help="Workers kept ready; each holds about 180 MB."
+    )
     arguments = parser.parse_args(argv)
-    pool = WorkerPool()
+    pool = WorkerPool(arguments.spares)
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
     try:
@@ -144,6 +204,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"deploy.worker_pool: {error}", file=sys.stderr)
         return 2
     server.start()
+    pool.fill()
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

@@ -133,6 +133,8 @@ def _flink_defaults(arguments: Sequence[str]) -> list[str]:
         "--max_bundle_time_mills": "20",
         # Without it a bundle that ends during a checkpoint never flushes on Flink 1.19.
         "--finish_bundle_before_checkpointing": None,
+        # Else `pip freeze` runs for a second, for a list of packages that nobody reads.
+        "--experiments": "disable_logging_submission_environment",
     }
     given = {argument.split("=")[0] for argument in arguments}
     return [

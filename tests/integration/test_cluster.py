@@ -156,6 +156,7 @@ def test_exact_counts_on_a_cluster(
             job = act.submit(f"--savepoint_path={savepoint}")
             _continues(act, savepoint)
             _leaves_no_names(act)
+            _brings_no_jar(act)
         finally:
             job.stop()
 
@@ -230,6 +231,11 @@ def _leaves_no_names(act: Act) -> None:
     checkpoint = retained_checkpoint(act.cluster.checkpoints)
     assert checkpoint is not None
     assert self_checkpoint_names(checkpoint) == {"sdf_checkpoint:0"}
+
+
+def _brings_no_jar(act: Act) -> None:
+    """The cluster has it, so a TaskManager fetches none."""
+    assert "BlobClient - Downloading" not in act.cluster.task_manager.log_path.read_text()
 
 
 def _ends(bootstrap: str) -> list[TopicPartition]:

@@ -23,6 +23,15 @@ def test_the_runner_keeps_self_checkpoints_our_way() -> None:
             assert b"streamlens/flink/SelfCheckpoints" in jar.read(OPERATOR + part)
 
 
+def test_the_option_to_bring_no_jar_is_listed_to_python() -> None:
+    with zipfile.ZipFile(ensure_jars().flink_job_server) as jar:
+        registrars = jar.read(
+            "META-INF/services/org.apache.beam.sdk.options.PipelineOptionsRegistrar"
+        )
+    assert b"streamlens.flink.InLib$Registrar" in registrars.split()
+    assert b"org.apache.beam.runners.flink.FlinkRunnerRegistrar$Options" in registrars.split()
+
+
 def test_residuals_wait_side_by_side_and_leave_nothing() -> None:
     command = ["java", "-cp", str(ensure_jars().flink_job_server), str(CHECK)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)

@@ -1,6 +1,10 @@
 import json
-from collections.abc import Iterator
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
@@ -13,7 +17,22 @@ from apache_beam.portability.api import (
 )
 from google.protobuf import text_format
 
+from deploy.identity import start_time
 from deploy.worker_pool import BootError, WorkerPool, worker_environment
+from tests.integration.waiting import wait_for
+
+# Instead of deploy.spare_worker: files in the folder say who waits, and who was told to be whom.
+SPARE = """
+import json, os, pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+(folder / f"{os.getpid()}.spare").touch()
+line = sys.stdin.readline()
+if line:
+    (folder / "half").write_text(json.loads(line)["WORKER_ID"])
+    (folder / "half").rename(folder / f"{os.getpid()}.worker")
+    time.sleep(600)
+"""
+NEVER = 600.0  # seconds
 
 
 class Provision(beam_provision_api_pb2_grpc.ProvisionServiceServicer):
@@ -72,3 +91,82 @@ def test_a_job_with_a_setup_file_is_refused(runner: tuple[Provision, Any]) -> No
         worker_environment(request)
     answer = WorkerPool().StartWorker(request, None)
     assert answer.error.startswith("BootError: ['workflow.tar.gz']")
+
+
+@pytest.fixture
+def pools(tmp_path: Path) -> Iterator[Callable[..., WorkerPool]]:
+    """Makes pools of such processes, which end with the test."""
+    made = []
+
+    def make(spares: int, refill: float = NEVER) -> WorkerPool:
+        command = (sys.executable, "-c", SPARE, str(tmp_path))
+        made.append(WorkerPool(spares, command=command, refill=refill))
+        return made[-1]
+
+    yield make
+    for pool in made:
+        pool.close()
+
+
+def pids(folder: Path, what: str) -> set[int]:
+    return {int(file.stem) for file in folder.glob(f"*.{what}")}
+
+
+def start(pool: WorkerPool, request: Any, folder: Path) -> int:
+    """The pid of the worker that was started."""
+    before = pids(folder, "worker")
+    assert pool.StartWorker(request, None).error == ""
+    pid = wait_for("worker", lambda: pids(folder, "worker") - before, 20).pop()
+    assert (folder / f"{pid}.worker").read_text() == request.worker_id
+    return pid
+
+
+def test_without_a_spare_a_worker_is_a_new_process(
+    runner: tuple[Provision, Any], pools: Callable[..., WorkerPool], tmp_path: Path
+) -> None:
+    pool = pools(0)
+    pool.fill()
+    pid = start(pool, runner[1], tmp_path)
+    pool.StopWorker(runner[1], None)
+    assert start_time(pid) is None
+
+
+def test_a_spare_becomes_the_worker_and_is_replaced(
+    runner: tuple[Provision, Any], pools: Callable[..., WorkerPool], tmp_path: Path
+) -> None:
+    pool = pools(2, refill=0.1)
+    pool.fill()
+    spares = wait_for("two spares", lambda: two(pids(tmp_path, "spare")), 20)
+    used = start(pool, runner[1], tmp_path)
+    assert used in spares
+    (new,) = wait_for("another spare", lambda: pids(tmp_path, "spare") - spares, 20)
+    pool.fill()
+    assert pids(tmp_path, "spare") == {*spares, new}
+    pool.close()
+    assert {start_time(pid) for pid in (*spares, new)} == {None}
+
+
+def two(found: set[int]) -> set[int] | None:
+    return found if len(found) == 2 else None
+
+
+def test_no_spare_is_made_soon_after_a_start(
+    runner: tuple[Provision, Any], pools: Callable[..., WorkerPool], tmp_path: Path
+) -> None:
+    pool = pools(1)
+    pool.fill()
+    first = start(pool, runner[1], tmp_path)
+    runner[1].worker_id = "3-2"
+    second = start(pool, runner[1], tmp_path)
+    assert pids(tmp_path, "spare") == {first, second}
+
+
+def test_a_spare_that_died_is_passed_over(
+    runner: tuple[Provision, Any], pools: Callable[..., WorkerPool], tmp_path: Path
+) -> None:
+    pool = pools(1)
+    pool.fill()
+    (spare,) = wait_for("spare", lambda: pids(tmp_path, "spare"), 20)
+    os.kill(spare, signal.SIGKILL)
+    wait_for("its end", lambda: start_time(spare) is None, 20)
+    assert start(pool, runner[1], tmp_path) != spare

@@ -55,6 +55,7 @@ def test_flink_gets_what_this_job_needs_unless_told_otherwise() -> None:
     given = _all("--runner=FlinkRunner")
     assert given["finish_bundle_before_checkpointing"] is True
     assert given["max_bundle_time_mills"] == "20"
+    assert given["experiments"] == ["disable_logging_submission_environment"]
     assert given["streaming"] is True
     own = _all("--runner=FlinkRunner", "--max_bundle_time_mills=50")
     assert own["max_bundle_time_mills"] == "50"
