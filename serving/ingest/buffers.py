@@ -23,16 +23,34 @@ MAX_BYTES: Final = 3_145_728
 _EVENT_TIME: Final = batch.SCHEMA.get_field_index("event_time")
 
 
+class _Request:
+    """A request that waits for the messages its rows are in."""
+
+    __slots__ = ("_all", "_done", "_left")
+
+    def __init__(self, done: asyncio.Future[bool], messages: int) -> None:
+        self._done = done
+        self._left = messages
+        self._all = True
+
+    def told(self, success: bool) -> None:
+        """What became of one of them. All are waited for, so no retry overtakes its first try."""
+        self._left -= 1
+        self._all = self._all and success
+        if not self._left and not self._done.done():
+            self._done.set_result(self._all)
+
+
 class _Buffer:
-    """Parts of one (project, partition), and the future of the message they will be."""
+    """Parts of one (project, partition), and whose they are."""
 
-    __slots__ = ("bytes", "done", "parts", "rows", "timer")
+    __slots__ = ("bytes", "parts", "requests", "rows", "timer")
 
-    def __init__(self, done: asyncio.Future[bool], timer: asyncio.TimerHandle) -> None:
+    def __init__(self, timer: asyncio.TimerHandle) -> None:
         self.parts: list[Part] = []
+        self.requests: list[_Request] = []
         self.rows = 0
         self.bytes = 0
-        self.done = done
         self.timer = timer
 
 
@@ -45,18 +63,21 @@ class Buffers:
         self._linger_s = linger_ms / 1_000
         self._batch_events = batch_events
         self._open: dict[tuple[str, int], _Buffer] = {}
-        self._in_flight: set[asyncio.Future[bool]] = set()
+        self._in_flight: set[asyncio.Future[None]] = set()
 
-    def add(self, project: str, parts: Mapping[int, Part]) -> list[asyncio.Future[bool]]:
-        """Take a request's rows; one future per message, True when the broker has it for good.
+    def add(self, project: str, parts: Mapping[int, Part]) -> asyncio.Future[bool]:
+        """Take a request's rows, some at least. True when the broker has all of them for good.
 
-        The futures are shared between requests: shield them. Raises `RequestError` `buffer_full`,
-        and then none of the rows is taken.
+        Raises `RequestError` `buffer_full`, and then none of the rows is taken.
         """
         self._budget.take(
             sum([p.count for p in parts.values()]), sum([p.bytes for p in parts.values()])
         )
-        return [self._append(project, partition, part) for partition, part in parts.items()]
+        done = asyncio.get_running_loop().create_future()
+        request = _Request(done, len(parts))
+        for partition, part in parts.items():
+            self._append(project, partition, part, request)
+        return done
 
     def check(self, events: int) -> None:
         """Whether so many events may come. Raises `RequestError` `buffer_full`."""
@@ -74,32 +95,34 @@ class Buffers:
         for key in list(self._open):
             self._send(key)
 
-    def _append(self, project: str, partition: int, part: Part) -> asyncio.Future[bool]:
+    def _append(self, project: str, partition: int, part: Part, request: _Request) -> None:
         key = (project, partition)
         buffer = self._open.get(key)
         if buffer is not None and buffer.bytes + part.bytes > MAX_BYTES:
             self._send(key)
             buffer = None
         if buffer is None:
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(self._linger_s, self._send, key)
-            buffer = self._open[key] = _Buffer(loop.create_future(), timer)
+            timer = asyncio.get_running_loop().call_later(self._linger_s, self._send, key)
+            buffer = self._open[key] = _Buffer(timer)
         buffer.parts.append(part)
+        buffer.requests.append(request)
         buffer.rows += part.count
         buffer.bytes += part.bytes
         if buffer.rows >= self._batch_events:
             self._send(key)
-        return buffer.done
 
     def _send(self, key: tuple[str, int]) -> None:
         buffer = self._open.pop(key)
         buffer.timer.cancel()
-        self._in_flight.add(buffer.done)
+        done = asyncio.get_running_loop().create_future()
+        self._in_flight.add(done)
 
         def delivered(success: bool) -> None:
             self._budget.give(buffer.rows, buffer.bytes)
-            self._in_flight.discard(buffer.done)
-            buffer.done.set_result(success)
+            self._in_flight.discard(done)
+            done.set_result(None)
+            for request in buffer.requests:
+                request.told(success)
 
         try:
             message = _message(*key, buffer.parts, buffer.rows)

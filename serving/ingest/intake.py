@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -88,14 +89,16 @@ class Intake:
         if first is None:
             first = self._under_way[key] = asyncio.get_running_loop().create_future()
             outcome: bytes | RequestError = RequestError("internal_error")
+            kept = False
             try:
                 rows = self._rows(read, project, sender)
-                outcome = await self._once(key, rows, project, sender)
+                outcome, kept = await self._once(key, rows, project, sender)
             except RequestError as error:
                 outcome = error
             finally:
-                del self._under_way[key]
                 first.set_result(outcome)
+                if not kept:
+                    del self._under_way[key]
         else:
             read.events.clear()
             outcome = await asyncio.shield(first)
@@ -118,15 +121,22 @@ class Intake:
         read.events.clear()
         return _Rows(parts, accepted, read.rejected, refused)
 
-    async def _once(self, key: str, rows: _Rows, project: Project, sender: Sender) -> bytes:
+    async def _once(
+        self, key: str, rows: _Rows, project: Project, sender: Sender
+    ) -> tuple[bytes, bool]:
+        """The reply, and whether it stays under way until the memory has it.
+
+        Nobody waits for that: who has the answer does not send the batch again.
+        """
         known = await self._memory.get(key)
         if known is not None:
             metrics.COLLECTOR_REPEATS.inc("memory")
-            return known
+            return known, False
         reply, accepted = await self._store(rows, project, sender)
-        if accepted:  # with nothing produced there is nothing to repeat
-            await self._memory.put(key, reply)
-        return reply
+        if not accepted:  # with nothing produced there is nothing to repeat
+            return reply, False
+        self._memory.put(key, reply, partial(self._under_way.pop, key))
+        return reply, True
 
     async def _store(self, rows: _Rows, project: Project, sender: Sender) -> tuple[bytes, int]:
         if rows.refused is not None:
@@ -136,11 +146,9 @@ class Intake:
             for reason, count in Counter([refused.code for refused in rejected]).items():
                 metrics.COLLECTOR_REJECTED.add(count, reason)
         if parts:
-            messages = self._buffers.add(project.name, parts)
+            delivered = self._buffers.add(project.name, parts)
             parts.clear()
-            # All of them are waited for, so that a retry never overtakes its first try.
-            delivered = [await asyncio.shield(message) for message in messages]
-            if not all(delivered):
+            if not await delivered:
                 raise RequestError("broker_unavailable")
         metrics.COLLECTOR_ACCEPTED.add(accepted)
         if self._ledger is not None:

@@ -1,6 +1,7 @@
 """Doubles of the collector's two neighbours, with the same interfaces and no network."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from events import batch
@@ -65,9 +66,10 @@ class DictMemory:
     async def get(self, key: str) -> bytes | None:
         return None if self.away else self.replies.get(key)
 
-    async def put(self, key: str, reply: bytes) -> None:
+    def put(self, key: str, reply: bytes, done: Callable[[], object]) -> None:
         if not self.away:
             self.replies[key] = reply
+        done()
 
     async def reachable(self) -> bool:
         return not self.away
