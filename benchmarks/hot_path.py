@@ -70,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--workers", default="1", help="Python workers; 2 need --cluster")
     made.add_argument("--cluster", action="store_true", help="standalone Flink, with checkpoints")
     made.add_argument("--checkpoint_ms", type=int, default=10_000)
+    made.add_argument("--spares", type=int, default=0, help="workers that the cluster keeps ready")
     made.add_argument("--message_events", type=int, default=1_000)
     made.add_argument("--live", type=float, default=20, help="seconds of live traffic; 0: none")
     made.add_argument("--live_share", type=float, default=0.5, help="of the rate before")
@@ -90,6 +91,7 @@ def run(
             workers=workers,
             partitions=partitions,
             checkpoint_ms=options.checkpoint_ms,
+            spares=options.spares,
         ) as flow,
     ):
         plan = _plan(options, form, series, partitions)
