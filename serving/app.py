@@ -39,6 +39,7 @@ from serving.replies import Replies
 from serving.seam import Reading, Stores, Unanswered
 from serving.server_log import ServerLog
 from serving.settings import Settings
+from serving.wire import NoThread
 from stores.cold import keeps_events, open_cold, open_events
 from stores.contract import Reader, StoreUnavailable, TooMuch
 from stores.hot import HotStore, open_redis
@@ -77,7 +78,8 @@ def create_app(
     app = flask.Flask("serving", static_folder=str(Path(__file__).with_name("static")))
     app.config["SOCK_SERVER_OPTIONS"] = {
         "max_message_size": live.MAX_MESSAGE_BYTES,
-        "event_class": Event,  # one that `Wire` can wait on beside others; pings are its matter
+        "event_class": Event,
+        "thread_class": NoThread,  # `Wire` reads, and pings
     }
     app.json.sort_keys = False  # type: ignore[attr-defined]
     store = HotStore(client)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import gevent
 from simple_websocket import ConnectionClosed
@@ -18,6 +18,7 @@ from telemetry import metrics
 MAX_MESSAGE_BYTES: Final = 4_096  # from a client
 SUBSCRIBE_SECONDS: Final = 25.0  # within which a new socket says what it wants
 RESUBSCRIBE_SECONDS: Final = 0.1  # between two subscriptions of one socket
+_LATEST: Final = 1e11  # seconds: no clock says more
 
 Read = Callable[[str | None], Project]  # the project of a read key; RequestError
 
@@ -32,6 +33,7 @@ def serve(socket: Any, hub: Hub, reader: Read) -> int:
     except ConnectionClosed:
         return wire.sent
     finally:
+        wire.release()
         metrics.SERVICE_SOCKETS.move(-1)
         metrics.SERVICE_CLOSED.inc(reason)
     return wire.sent
@@ -43,22 +45,23 @@ def _serve(socket: Any, wire: Wire, hub: Hub, reader: Read) -> str:
     place: Subscriber | None = None
     try:
         while True:
+            wire.flush()
             text = wire.receive()
             if text is not None:
-                project, filters = subscription(text, reader)
+                project, filters, since = subscription(text, reader)
                 if place is not None:
                     place.leave()
                     gevent.sleep(RESUBSCRIBE_SECONDS)
-                place = hub.join(project, filters)
+                place = hub.join(project, filters, wire.push, wire.event, since)
             elif place is None:
                 if time.monotonic() > opened + SUBSCRIBE_SECONDS:
                     socket.close(1008, "no subscription")
                     return "unsubscribed"
-                wire.wait(None, 1.0)
+                wire.wait(1.0)
             elif (frame := place.take()) is not None:
                 wire.send(frame)
             else:
-                wire.wait(place.arrived, PING_SECONDS)
+                wire.wait(PING_SECONDS)
                 wire.keep_alive()
     except RequestError as error:
         said = json.loads(error.body())["error"]
@@ -76,18 +79,33 @@ def _serve(socket: Any, wire: Wire, hub: Hub, reader: Read) -> str:
             place.leave()
 
 
-def subscription(text: str | bytes, reader: Read) -> tuple[Project, dict[str, str]]:
-    """The project and filter of a subscribe message. Raises RequestError."""
-    wrong = RequestError("parameter_invalid", 'Send {"type": "subscribe", "key": …, "filter": …}.')
+class Subscription(NamedTuple):
+    """What a client asks for; `since` is the `as_of` of its last message, if it had one."""
+
+    project: Project
+    filters: dict[str, str]
+    since: float | None
+
+
+def subscription(text: str | bytes, reader: Read) -> Subscription:
+    """A subscribe message. Raises RequestError."""
+    wrong = RequestError(
+        "parameter_invalid", 'Send {"type": "subscribe", "key": …, "filter": …, "since": …}.'
+    )
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
         raise wrong from None
     if not isinstance(message, dict) or message.get("type") != "subscribe":
         raise wrong
-    filters = message.get("filter") or {}
+    filters, since = message.get("filter") or {}, message.get("since")
     if not isinstance(filters, dict) or not all(isinstance(v, str) for v in filters.values()):
+        raise wrong
+    if since is not None and (
+        isinstance(since, bool) or not isinstance(since, int | float) or not 0 <= since <= _LATEST
+    ):
         raise wrong
     key = message.get("key")
     query.check_filter({name: (value,) for name, value in filters.items()})
-    return reader(key if isinstance(key, str) else None), filters
+    project = reader(key if isinstance(key, str) else None)
+    return Subscription(project, filters, None if since is None else float(since))

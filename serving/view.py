@@ -14,6 +14,8 @@ from stores.pane import DIMENSIONS, MEASURES, MINUTE, PULSE, SKETCHED, STATUS_NA
 
 DAY_MINUTES: Final = 1_440
 PULSE_DELAY: Final = 5  # seconds until ten seconds are counted, on the way from client to store
+# A client may have its numbers from another process, whose reads began earlier or took longer.
+RESUME_MARGIN: Final = 15.0  # seconds
 PULSES: Final = 3  # that events per second are the mean of
 _COLUMN: Final = {name: i for i, name in enumerate(MEASURES)}
 _SHOWN: Final = ("page_views", "clicks", "purchases", "errors")
@@ -33,24 +35,41 @@ class View:
         self._start = 0
         self._rows: Ints = np.zeros((0, len(MEASURES)), np.int64)
         self._status: NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self._changed_at: NDArray[np.float64] = np.zeros(0)  # of each minute, as seen here
+        self._first = float("inf")  # when it was read for the first time
         self._seq = 0
 
-    def read(self, now: float) -> bytes:
-        """Read the store; the delta since the last read. Raises redis.RedisError."""
+    def read(self, now: float, since: int | None = None) -> bytes:
+        """Read the store; the delta since the last read. Raises redis.RedisError.
+
+        Nothing has changed before the minute `since` (epoch seconds), as far as the caller knows;
+        None: all may have. The minute that was in progress is read again in any case.
+        """
         end = int(now) // MINUTE * MINUTE + MINUTE  # with the minute in progress
         start = end - DAY_MINUTES * MINUTE
         name = self._project.name
-        rows = self._store.series(name, self._grouping, self._values, start, end)
-        status = self._store.status(name, start, end)
         shift = min(DAY_MINUTES, (start - self._start) // MINUTE)
-        old_rows, old_status = np.zeros_like(rows), np.zeros_like(status)
+        old_rows = np.zeros((DAY_MINUTES, len(MEASURES)), np.int64)
+        old_status = np.zeros(DAY_MINUTES, np.uint8)
+        first = start
         if len(self._rows):
             old_rows[: DAY_MINUTES - shift] = self._rows[shift:]
             old_status[: DAY_MINUTES - shift] = self._status[shift:]
+            if since is not None:
+                first = max(start, min(since // MINUTE * MINUTE, end - (shift + 1) * MINUTE))
+        known = (first - start) // MINUTE
+        read = self._store.series(name, self._grouping, self._values, first, end)
+        rows = np.concatenate([old_rows[:known], read])
+        status = self._store.status(name, start, end)
         changed = np.flatnonzero((rows != old_rows).any(axis=1) | (status != old_status))
+        changed_at = np.zeros(DAY_MINUTES)
+        if len(self._changed_at):
+            changed_at[: DAY_MINUTES - shift] = self._changed_at[shift:]
+        changed_at[changed] = now
         live, job = self._live(rows, now), self._store.job()
         # Nothing is kept before all is read: what a failed read had kept would be in no delta.
         self._start, self._rows, self._status = start, rows, status
+        self._changed_at, self._first = changed_at, min(self._first, now)
         self._seq += 1
         self._now, self._as_of, self._job = live, now, job
         return self._encode("delta", changed)
@@ -63,6 +82,13 @@ class View:
     def snapshot(self) -> bytes:
         """All minutes as of the last read."""
         return self._encode("snapshot", np.arange(len(self._rows)))
+
+    def gap(self, since: float) -> bytes | None:
+        """What has changed after the `as_of` of a client's last message; None: not known here."""
+        start = min(since, self._as_of) - RESUME_MARGIN
+        if start < self._first:
+            return None
+        return self._encode("delta", np.flatnonzero(self._changed_at >= start))
 
     def _live(self, rows: Ints, now: float) -> dict[str, float | None]:
         store, name = self._store, self._project.name

@@ -163,10 +163,17 @@ def announcement(minutes: Collection[int], groupings: Collection[Grouping]) -> b
     return text.encode()
 
 
-def announced(message: bytes) -> set[str] | None:
-    """The grouping sets of an announcement, as `grouping_text`; None when it names none."""
+class News(NamedTuple):
+    """What an announcement names: grouping sets as `grouping_text`, and the first minute."""
+
+    groupings: set[str]
+    since: int  # epoch seconds: nothing before it has changed
+
+
+def announced(message: bytes) -> News | None:
+    """What an announcement says; None when it does not, so that all may have changed."""
     try:
-        names = json.loads(message)["groupings"]
+        said = json.loads(message)
+        return News(set(said["groupings"]), int(min(said["minutes"])))
     except (ValueError, TypeError, KeyError):
         return None
-    return set(names)

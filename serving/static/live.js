@@ -25,6 +25,7 @@ export class Live {
     this.failures = 0;
     this.heard = 0; // when the last message came, ms
     this.asOf = null; // of the last numbers, ms of the server's clock
+    this.shown = ""; // which subscription they are of
     this.opened = 0;
     this.timers = { retry: 0, watch: 0 };
     addEventListener("online", () => this.key !== null && this.socket === null && this.connect());
@@ -35,13 +36,15 @@ export class Live {
   start(key, filter) {
     this.key = key;
     this.filter = filter;
+    this.shown = "";
     this.failures = 0;
     this.connect();
   }
 
-  /** Replace the subscription; the answer is a new snapshot. */
+  /** Replace the subscription; the answer is a snapshot. */
   subscribe(filter) {
     this.filter = filter;
+    this.shown = "";
     if (this.socket !== null && this.socket.readyState === WebSocket.OPEN) this.sendSubscribe();
   }
 
@@ -70,9 +73,12 @@ export class Live {
     this.timers.watch = setInterval(() => this.watch(), 1_000);
   }
 
+  /** Of a subscription whose numbers are here already only what came since is asked for. */
   sendSubscribe() {
     const { key, filter } = this;
-    this.socket.send(JSON.stringify({ type: "subscribe", key, filter }));
+    const wish = { type: "subscribe", key, filter };
+    if (this.shown === subscription(key, filter)) wish.since = this.asOf / 1_000;
+    this.socket.send(JSON.stringify(wish));
   }
 
   received(text) {
@@ -97,6 +103,7 @@ export class Live {
     }
     if (Date.now() - this.opened > SETTLED_AFTER) this.failures = 0;
     this.asOf = message.as_of * 1_000;
+    this.shown = subscription(this.key, message.filter ?? {});
     this.onState({ state: "live" });
     this.onMessage(message);
   }
@@ -134,4 +141,8 @@ export class Live {
       socket.close();
     }
   }
+}
+
+function subscription(key, filter) {
+  return JSON.stringify([key, Object.entries(filter).sort()]);
 }

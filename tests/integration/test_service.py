@@ -187,6 +187,36 @@ def test_a_snapshot_and_then_what_changed(service: Service, client: redis.Redis)
     opened.close()
 
 
+def test_one_that_comes_back_gets_what_it_missed(service: Service, client: redis.Redis) -> None:
+    store = HotStore(client)
+    store.write([pane(minute(), {(): 5})])
+    opened = service.live()
+    message(opened)
+    opened.close()
+
+    def back(since: float) -> dict[str, Any]:
+        again = service.socket()
+        wish = {"type": "subscribe", "key": KEY, "filter": {}, "since": since}
+        again.send(json.dumps(wish))
+        first = message(again)
+        again.close()
+        return first
+
+    long_ago = back(time.time() - 3_600)
+    assert (long_ago["type"], sum(long_ago["events"])) == ("snapshot", 5)
+    # What is older than the service's first look, and some seconds, is not known.
+    before = wait_for("a gap", lambda: known(back(time.time())), 60)
+    store.write([pane(minute(), {(): 8})])
+    missed = back(before["as_of"])
+    assert missed["type"] == "delta"
+    assert missed["events"][-1] == 8
+    assert len(missed["events"]) < 5
+
+
+def known(first: dict[str, Any]) -> dict[str, Any] | None:
+    return first if first["type"] == "delta" else None
+
+
 def test_two_filters_have_two_feeds_and_a_socket_may_change(
     service: Service, client: redis.Redis
 ) -> None:
@@ -242,6 +272,10 @@ def test_what_is_now_goes_on_when_no_event_comes(service: Service, client: redis
         (
             '{"type":"subscribe","key":"demo-read-key","filter":{"country":"\\ud800"}}',
             "parameter_invalid",
+        ),
+        *(
+            (f'{{"type":"subscribe","key":"demo-read-key","since":{since}}}', "parameter_invalid")
+            for since in ("-1", "true", "NaN", '"now"', "1e300")
         ),
         ('{"type":"unsubscribe"}', "parameter_invalid"),
         ("[" * 4_000, "parameter_invalid"),

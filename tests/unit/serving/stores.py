@@ -27,6 +27,7 @@ class MemoryStore:
         self.away = False
         self.fails_after: int | None = None  # reads
         self.reads = 0
+        self.spans: list[tuple[int, int]] = []  # that were read
 
     def put(
         self,
@@ -59,6 +60,7 @@ class MemoryStore:
         if self.fails_after is not None:
             self.fails_after -= 1
         self.reads += 1
+        self.spans.append((start, end))
         empty = np.zeros(len(MEASURES), np.int64)
         found = [
             self.rows.get((grouping, values, at, width), empty) for at in range(start, end, width)

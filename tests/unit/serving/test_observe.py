@@ -6,6 +6,7 @@ from typing import Any, cast
 import gevent
 import pytest
 from flask.testing import FlaskClient
+from gevent.event import Event
 
 from serving.app import create_app
 from serving.cache import SealedCache
@@ -83,7 +84,7 @@ def test_a_cache_that_is_away():
 def test_feeds_and_their_queues():
     store = MemoryStore()
     feed = Feed(View(cast(HotStore, store), DEMO, ()), refresh=0.01)
-    place = Subscriber(feed)
+    place = Subscriber(feed, lambda _: False, Event())
     feed.add(place)
     assert feed.size == 1
     before = [value(SERVICE, f"{name}_seconds_count") for name in ("refresh", "fan_out")]
@@ -97,7 +98,7 @@ def test_feeds_and_their_queues():
 
 def test_a_queue_that_is_full():
     feed = Feed(View(cast(HotStore, MemoryStore()), DEMO, ()), refresh=60)
-    place = Subscriber(feed)
+    place = Subscriber(feed, lambda _: False, Event())
 
     def flood() -> None:
         for _ in range(2 * QUEUE + 1):

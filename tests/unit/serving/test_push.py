@@ -1,17 +1,30 @@
 """Feeds: one read and one encoding for all sockets, bounded queues, and a good end."""
 
 import json
+import time
 from contextlib import nullcontext
 from typing import Any, cast
 
 import gevent
 import pytest
+from gevent.event import Event
 from gevent.queue import Empty, Queue
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.projects import DEMO
-from serving.push import LEAST, MESSAGES, QUEUE, Feed, Hub, Leaving, Overrun, Subscriber, pause
+from serving.push import (
+    LEAST,
+    MESSAGES,
+    QUEUE,
+    RESTING,
+    Feed,
+    Hub,
+    Leaving,
+    Overrun,
+    Subscriber,
+    pause,
+)
 from serving.view import View
 from stores import layout
 from stores.hot import HotStore
@@ -22,6 +35,11 @@ def view(store: MemoryStore, **filters: str) -> View:
     return View(cast(HotStore, store), DEMO, tuple(filters.items()))
 
 
+def queued(_: bytes) -> bool:
+    """A socket that is written to by its own greenlet only."""
+    return False
+
+
 def payload(frame: bytes | None) -> dict[str, Any]:
     assert frame is not None
     return cast(dict[str, Any], json.loads(frame[frame.index(b"{") :]))
@@ -30,7 +48,7 @@ def payload(frame: bytes | None) -> dict[str, Any]:
 def test_sockets_share_one_read_and_one_frame():
     store = MemoryStore()
     feed = Feed(view(store), refresh=0.05)
-    places = [Subscriber(feed) for _ in range(3)]
+    places = [Subscriber(feed, queued, Event()) for _ in range(3)]
     for place in places:
         feed.add(place)
     running = gevent.spawn(feed.run)
@@ -53,7 +71,7 @@ def test_a_store_that_is_away_is_said_and_then_goes_on():
     store = MemoryStore()
     store.away = True
     feed = Feed(view(store), refresh=0.02)
-    place = Subscriber(feed)
+    place = Subscriber(feed, queued, Event())
     feed.add(place)
     running = gevent.spawn(feed.run)
     assert place.arrived.wait(5)
@@ -82,13 +100,13 @@ def until(place: Subscriber, kind: str) -> list[str]:
 def test_one_that_comes_while_the_store_is_away_gets_the_last_numbers_and_is_told():
     store = MemoryStore()
     feed = Feed(view(store), refresh=0.02)
-    first = Subscriber(feed)
+    first = Subscriber(feed, queued, Event())
     feed.add(first)
     running = gevent.spawn(feed.run)
     assert until(first, "snapshot") == ["snapshot"]
     store.away = True
     until(first, "error")
-    second = Subscriber(feed)
+    second = Subscriber(feed, queued, Event())
     feed.add(second)
     assert until(second, "error") == ["snapshot", "error"]
     store.away = False
@@ -100,7 +118,7 @@ def test_one_that_comes_while_the_store_is_away_gets_the_last_numbers_and_is_tol
 
 
 def test_one_that_is_behind_gets_a_snapshot_and_one_that_stays_behind_is_closed():
-    place = Subscriber(Feed(view(MemoryStore()), 1.0))
+    place = Subscriber(Feed(view(MemoryStore()), 1.0), queued, Event())
     for _ in range(QUEUE + 1):
         place.put(b"delta", lambda: b"snapshot")
     assert place.take() == b"snapshot"
@@ -109,6 +127,69 @@ def test_one_that_is_behind_gets_a_snapshot_and_one_that_stays_behind_is_closed(
         place.put(b"delta", lambda: b"snapshot")
     with pytest.raises(Overrun):
         place.take()
+
+
+def test_one_that_takes_frames_at_once_has_no_queue_and_is_never_overtaken():
+    taken: list[bytes] = []
+    willing = [True, False, True, True]
+
+    def push(frame: bytes) -> bool:
+        takes = willing.pop(0)
+        taken.extend([frame] * takes)
+        return takes
+
+    place = Subscriber(Feed(view(MemoryStore()), 1.0), push, Event())
+    for frame in (b"1", b"2", b"3"):
+        place.put(frame, lambda: b"snapshot")
+    assert (taken, place.arrived.is_set()) == ([b"1"], True)
+    assert [place.take() for _ in range(3)] == [b"2", b"3", None]
+    place.put(b"4", lambda: b"snapshot")
+    assert taken == [b"1", b"4"]
+
+
+def test_a_day_is_read_at_first_then_what_has_news_and_all_when_that_is_unknown():
+    store = MemoryStore()
+    feed = Feed(view(store), refresh=0.02)
+    place = Subscriber(feed, queued, Event())
+    feed.add(place)
+    running = gevent.spawn(feed.run)
+    assert until(place, "snapshot") == ["snapshot"]
+    store.spans.clear()
+    assert until(place, "delta") == ["delta"]
+    assert len({end - start for start, end in store.spans} & {60, 120}) == 1
+    feed.note(int(time.time()) // 60 * 60 - 600)
+    store.spans.clear()
+    until(place, "delta")
+    until(place, "delta")
+    assert {end - start for start, end in store.spans} & {660, 720}
+    feed.note(None)
+    store.spans.clear()
+    until(place, "delta")
+    until(place, "delta")
+    assert 86_400 in {end - start for start, end in store.spans}
+    place.leave()
+    running.join(5)
+
+
+def test_one_that_comes_back_gets_the_gap_when_it_is_known_and_else_a_snapshot():
+    feed = Feed(view(MemoryStore()), refresh=0.02)
+    first = Subscriber(feed, queued, Event())
+    feed.add(first)
+    running = gevent.spawn(feed.run)
+    until(first, "delta")
+    now = time.time()
+    for since, kind in ((now, "snapshot"), (now + 10_000, "snapshot")):
+        back = Subscriber(feed, queued, Event(), since)
+        feed.add(back)
+        assert until(back, kind) == [kind]  # this feed is younger than what the client has
+        back.leave()
+    feed.view._first -= 60.0
+    back = Subscriber(feed, queued, Event(), now)
+    feed.add(back)
+    assert until(back, "delta") == ["delta"]
+    for place in (first, back):
+        place.leave()
+    running.join(5)
 
 
 @given(st.floats(0.02, 60), st.integers(0, 100_000), st.floats(0, 100))
@@ -128,7 +209,7 @@ def test_news_right_after_a_read_comes_soon_to_few_sockets_and_later_to_a_crowd(
     sockets: int, within: float, shown: bool
 ):
     feed = Feed(view(MemoryStore()), 40.0, lambda: sockets)
-    place = Subscriber(feed)
+    place = Subscriber(feed, queued, Event())
     feed.add(place)
     running = gevent.spawn(feed.run)
     assert until(place, "snapshot") == ["snapshot"]
@@ -175,7 +256,8 @@ def test_a_feed_is_woken_by_news_of_its_grouping_set(
 ):
     client = Announcements()
     hub = Hub(cast(HotStore, MemoryStore()), client, 40.0)
-    places = [hub.join(DEMO, {}), hub.join(DEMO, {"country": "DE"})]
+    filters: list[dict[str, str]] = [{}, {"country": "DE"}]
+    places = [hub.join(DEMO, chosen, queued, Event()) for chosen in filters]
     for place in places:
         assert until(place, "snapshot") == ["snapshot"]
         assert place.take() is None
@@ -185,9 +267,32 @@ def test_a_feed_is_woken_by_news_of_its_grouping_set(
     hub.stop()
 
 
+def test_when_all_come_back_what_they_missed_is_known_of_the_latest_views():
+    hub = Hub(cast(HotStore, MemoryStore()), Announcements(), 40.0)
+
+    def visit(country: str, since: float | None = None) -> str:
+        place = hub.join(DEMO, {"country": country}, queued, Event(), since)
+        with gevent.Timeout(5):
+            while (frame := place.take()) is None:
+                place.arrived.wait()
+        place.leave()
+        next(iter(hub._feeds.values())).wake.set()
+        while hub._feeds:
+            gevent.sleep(0.01)
+        return cast(str, payload(frame)["type"])
+
+    visit("DE")
+    hub._resting["demo", (("country", "DE"),)]._first -= 60.0
+    assert visit("DE", time.time()) == "delta"
+    for number in range(RESTING):
+        visit(str(number))
+    assert len(hub._resting) == RESTING
+    assert visit("DE", time.time()) == "snapshot"
+
+
 def test_all_are_let_go_at_the_end():
     feed = Feed(view(MemoryStore()), 1.0)
-    place = Subscriber(feed)
+    place = Subscriber(feed, queued, Event())
     feed.add(place)
     feed.stop()
     assert place.arrived.is_set()

@@ -5,9 +5,11 @@ from typing import Any, cast
 
 import pytest
 import redis
+from hypothesis import given
+from hypothesis import strategies as st
 
 from serving.projects import DEMO
-from serving.view import View
+from serving.view import RESUME_MARGIN, View
 from stores.hot import HotStore
 from stores.pane import FINAL, PARTIAL, PULSE
 from tests.unit.serving.stores import MemoryStore
@@ -116,3 +118,65 @@ def test_a_minute_that_was_ahead_comes_when_it_has_begun():
     shown = view(store)
     assert read(shown)["time"] == []
     assert read(shown, NOW + 60)["time"] == [MINUTE + 60]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 400),  # seconds until the next read
+            st.lists(st.tuples(st.integers(-3, 1_500), st.sampled_from([PARTIAL, FINAL]))),
+        ),
+        max_size=12,
+    )
+)
+def test_what_is_read_from_the_first_news_on_is_what_all_would_be(
+    steps: list[tuple[int, list[tuple[int, int]]]],
+):
+    store = MemoryStore()
+    some, every = view(store), view(store)
+    now, rows = NOW, 0
+    for wait, changes in steps:
+        now += wait
+        minutes = [int(now) // 60 * 60 - back * 60 for back, _ in changes]
+        for minute, (_, status) in zip(minutes, changes, strict=True):
+            rows += 1
+            store.put(minute, rows=rows, status=status)
+        since = min(minutes, default=int(now))
+        delta, whole = json.loads(some.read(now, since)), read(every, now)
+        assert delta == whole
+        assert some.snapshot() == every.snapshot()
+
+
+def test_only_minutes_with_news_are_read():
+    store = MemoryStore()
+    shown = view(store)
+    read(shown)
+    store.spans.clear()
+    shown.read(NOW + 60, MINUTE - 120)
+    assert store.spans[0] == (MINUTE - 120, MINUTE + 120)
+
+
+def test_a_gap_is_what_has_changed_since_and_unknown_before_the_first_read():
+    store = MemoryStore()
+    shown = view(store)
+    store.put(MINUTE - 600, rows=9)
+    read(shown)
+    assert shown.gap(NOW) is None  # another process may have seen less of what was before
+    store.put(MINUTE - 300, rows=1)
+    read(shown, NOW + 20)
+    store.put(MINUTE - 120, rows=2)
+    read(shown, NOW + 60)
+    assert gap(shown, NOW + RESUME_MARGIN + 1) == {MINUTE - 300: 1, MINUTE - 120: 2}
+    assert gap(shown, NOW + 20 + RESUME_MARGIN + 1) == {MINUTE - 120: 2}
+    assert gap(shown, NOW + 1_000_000) == {MINUTE - 120: 2}  # its clock is no matter of ours
+    later = NOW + 3_000
+    read(shown, later)
+    assert gap(shown, NOW + 20) == {MINUTE - 300: 1, MINUTE - 120: 2}
+    assert gap(shown, later) == {}
+
+
+def gap(shown: View, since: float) -> dict[int, int]:
+    """The minutes of a gap."""
+    message = json.loads(shown.gap(since) or b"")
+    assert message["type"] == "delta"
+    return dict(zip(message["time"], message["events"], strict=True))

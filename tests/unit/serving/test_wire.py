@@ -30,7 +30,9 @@ def pair() -> Iterator[Pair]:
     ours, theirs = gevent.socket.socketpair()
     with ours, theirs:
         server = SimpleNamespace(sock=ours, connected=True, event=Event())
-        yield Wire(server), server, theirs
+        line = Wire(server)
+        yield line, server, theirs
+        line.release()
 
 
 def test_all_is_written_to_a_reader(pair: Pair):
@@ -64,3 +66,56 @@ def test_a_silent_one_is_pinged_and_then_given_up(pair: Pair, monkeypatch: pytes
     with pytest.raises(ConnectionClosed):
         line.keep_alive()
     assert not server.connected
+
+
+def test_a_frame_is_pushed_at_once(pair: Pair):
+    line, server, theirs = pair
+    assert line.push(b"one")
+    assert theirs.recv(10) == b"one"
+    assert line.sent == 3
+    assert not server.event.is_set()
+
+
+def test_what_a_push_could_not_write_goes_first(pair: Pair):
+    line, server, theirs = pair
+    large = bytes(range(250)) * 40_000
+    assert line.push(large)
+    assert server.event.is_set()  # its greenlet is asked to flush
+    assert not line.push(b"overtaken")
+    got = bytearray()
+
+    def read() -> None:
+        while not got.endswith(b"next"):
+            got.extend(theirs.recv(65_536))
+
+    reader = gevent.spawn(read)
+    line.flush()
+    line.send(b"next")
+    reader.join(10)
+    assert got == large + b"next"
+    assert line.sent == len(large) + 4
+    assert line.push(b"more")
+    assert theirs.recv(10) == b"more"
+
+
+def test_nothing_is_pushed_between_the_parts_of_another_message(pair: Pair):
+    line, _, theirs = pair
+    writer = gevent.spawn(line.send, b"x" * 10_000_000)
+    gevent.sleep(0.05)
+    assert not line.push(b"between")
+    left = 10_000_000
+    while left:
+        left -= len(theirs.recv(min(left, 1_000_000)))
+    writer.join(10)
+    assert line.push(b"after")
+    assert theirs.recv(10) == b"after"
+
+
+def test_nothing_is_pushed_to_one_that_is_full_or_gone(pair: Pair):
+    line, _, _ = pair
+    while line.push(b"y" * 100_000) and not line._rest:
+        pass
+    assert not line.push(b"more")
+    line.abort()
+    line._rest = b""
+    assert not line.push(b"more")

@@ -85,13 +85,20 @@ def test_no_two_groupings_projects_or_kinds_share_a_key():
     assert len(set(keys)) == len(keys)
 
 
-@given(st.sets(st.sampled_from(GROUPING_SETS)), st.sets(st.integers(0, 2**33)))
+@given(st.sets(st.sampled_from(GROUPING_SETS)), st.sets(st.integers(0, 2**33), min_size=1))
 def test_an_announcement_says_what_changed(groupings: set[Grouping], minutes: set[int]):
     message = layout.announcement(minutes, groupings)
-    assert layout.announced(message) == {layout.grouping_text(one) for one in groupings}
+    names = {layout.grouping_text(one) for one in groupings}
+    assert layout.announced(message) == layout.News(names, min(minutes))
     assert json.loads(message)["minutes"] == sorted(minutes)
 
 
-@pytest.mark.parametrize("message", [b'{"minutes":[60]}', b"", b"[]", b"\xff", b"7"])
-def test_an_announcement_that_names_no_grouping_is_for_all(message: bytes):
+@pytest.mark.parametrize(
+    "message",
+    [
+        *(b'{"minutes":[60]}', b'{"groupings":["-"]}', b'{"groupings":["-"],"minutes":[]}'),
+        *(b'{"groupings":["-"],"minutes":["x"]}', b"", b"[]", b"\xff", b"7"),
+    ],
+)
+def test_an_announcement_that_does_not_say_so_may_mean_all(message: bytes):
     assert layout.announced(message) is None
