@@ -147,6 +147,7 @@ class Wire:
         except OSError:
             data = b""
         if not data:
+            server.connected = False
             raise ConnectionClosed(_GONE, "gone")
         self._heard = time.monotonic()
         try:
