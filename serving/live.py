@@ -41,6 +41,23 @@ def serve(socket: Any, hub: Hub, reader: Read) -> int:
 
 def _serve(socket: Any, wire: Wire, hub: Hub, reader: Read) -> str:
     """Why it was closed by us. Raises ConnectionClosed when the client is gone."""
+    try:
+        return _talk(socket, wire, hub, reader)
+    except RequestError as error:
+        said = json.loads(error.body())["error"]
+        wire.send(text_frame(error_message(said["code"], said["message"])))
+        socket.close(1008, error.code)
+        return "refused"
+    except Leaving:
+        socket.close(1001, "the server restarts")
+        return "stopping"
+    except Overrun:
+        socket.close(1013, "reads too slowly")
+        return "slow"
+
+
+def _talk(socket: Any, wire: Wire, hub: Hub, reader: Read) -> str:
+    """Until there is a reason to stop; then nothing is pushed any more."""
     opened = time.monotonic()
     place: Subscriber | None = None
     try:
@@ -63,17 +80,6 @@ def _serve(socket: Any, wire: Wire, hub: Hub, reader: Read) -> str:
             else:
                 wire.wait(PING_SECONDS)
                 wire.keep_alive()
-    except RequestError as error:
-        said = json.loads(error.body())["error"]
-        wire.send(text_frame(error_message(said["code"], said["message"])))
-        socket.close(1008, error.code)
-        return "refused"
-    except Leaving:
-        socket.close(1001, "the server restarts")
-        return "stopping"
-    except Overrun:
-        socket.close(1013, "reads too slowly")
-        return "slow"
     finally:
         if place is not None:
             place.leave()

@@ -28,6 +28,7 @@ _PING: Final = b"\x89\x00"
 _GONE: Final = 1006
 _READABLE: Final = 1  # to libev
 _RECEIVE: Final = 4_096  # bytes at once
+_HELD: Final = 131_072  # bytes that the system holds (twice) for one that does not read
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -65,6 +66,7 @@ class Wire:
     def __init__(self, server: Any) -> None:
         self._server = server
         self._sock = server.sock
+        self._sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _HELD)
         self.event: Event = server.event
         self._readable = gevent.get_hub().loop.io(self._sock.fileno(), _READABLE)
         self._lock = RLock()
