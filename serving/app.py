@@ -28,7 +28,7 @@ from gunicorn.app.base import BaseApplication
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from wsproto.utilities import RemoteProtocolError
 
-from serving import breakdown, ledger, live, metrics, observe, openapi, query
+from serving import breakdown, ledger, live, messages, metrics, observe, openapi, query
 from serving.audit import Audit
 from serving.cache import SealedCache
 from serving.ingest.errors import RequestError
@@ -122,6 +122,12 @@ def create_app(
     @app.get("/v1/openapi.json")
     def describe() -> flask.Response:
         return flask.Response(described, mimetype="application/json")
+
+    messages_described = msgspec.json.encode(messages.document())
+
+    @app.get("/v1/live.schema.json")
+    def describe_messages() -> flask.Response:
+        return flask.Response(messages_described, mimetype="application/json")
 
     @app.get("/v1/config")
     def config() -> dict[str, Any]:

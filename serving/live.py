@@ -18,7 +18,7 @@ from telemetry import metrics
 MAX_MESSAGE_BYTES: Final = 4_096  # from a client
 SUBSCRIBE_SECONDS: Final = 25.0  # within which a new socket says what it wants
 RESUBSCRIBE_SECONDS: Final = 0.1  # between two subscriptions of one socket
-_LATEST: Final = 1e11  # seconds: no clock says more
+LATEST: Final = 1e11  # seconds: no clock says more
 
 Read = Callable[[str | None], Project]  # the project of a read key; RequestError
 
@@ -104,11 +104,12 @@ def subscription(text: str | bytes, reader: Read) -> Subscription:
         raise wrong from None
     if not isinstance(message, dict) or message.get("type") != "subscribe":
         raise wrong
-    filters, since = message.get("filter") or {}, message.get("since")
+    filters, since = message.get("filter"), message.get("since")
+    filters = {} if filters is None else filters
     if not isinstance(filters, dict) or not all(isinstance(v, str) for v in filters.values()):
         raise wrong
     if since is not None and (
-        isinstance(since, bool) or not isinstance(since, int | float) or not 0 <= since <= _LATEST
+        isinstance(since, bool) or not isinstance(since, int | float) or not 0 <= since <= LATEST
     ):
         raise wrong
     key = message.get("key")

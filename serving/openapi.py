@@ -91,6 +91,7 @@ def document() -> dict[str, Any]:
             "/v1/ledger": {"get": _ledger()},
             "/v1/config": {"get": _plain("config", "What a dashboard on this machine needs.")},
             "/v1/openapi.json": {"get": _plain("openapi", "This document.")},
+            "/v1/live.schema.json": {"get": _plain("messages", "The messages of /v1/live.")},
             "/healthz": {"get": _plain("healthz", "The process runs.")},
             "/readyz": {
                 "get": _plain("readyz", "The hot store answers.", ["store_unavailable"]),

@@ -18,7 +18,7 @@ PULSE_DELAY: Final = 5  # seconds until ten seconds are counted, on the way from
 RESUME_MARGIN: Final = 15.0  # seconds
 PULSES: Final = 3  # that events per second are the mean of
 _COLUMN: Final = {name: i for i, name in enumerate(MEASURES)}
-_SHOWN: Final = ("page_views", "clicks", "purchases", "errors")
+SHOWN: Final = ("page_views", "clicks", "purchases", "errors")
 Ints = NDArray[np.int64]
 Filter = tuple[tuple[str, str], ...]  # in the order of DIMENSIONS
 
@@ -128,6 +128,6 @@ class View:
             "status": [STATUS_NAMES[s] for s in self._status[which].tolist()],
             "now": self._now,
         }
-        for name in _SHOWN:
+        for name in SHOWN:
             message[name] = rows[:, _COLUMN[name]].tolist()
         return msgspec.json.encode(message)
