@@ -28,7 +28,7 @@ from gunicorn.app.base import BaseApplication
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from wsproto.utilities import RemoteProtocolError
 
-from serving import breakdown, ledger, live, messages, metrics, observe, openapi, query
+from serving import breakdown, ledger, live, messages, metrics, observe, openapi, query, sse
 from serving.audit import Audit
 from serving.cache import SealedCache
 from serving.ingest.errors import RequestError
@@ -39,7 +39,7 @@ from serving.replies import Replies
 from serving.seam import Reading, Stores, Unanswered
 from serving.server_log import ServerLog
 from serving.settings import Settings
-from serving.wire import NoThread
+from serving.wire import SEND_SECONDS, NoThread
 from stores.cold import keeps_events, open_cold, open_events
 from stores.contract import Reader, StoreUnavailable, TooMuch
 from stores.hot import HotStore, open_redis
@@ -177,6 +177,18 @@ def create_app(
         )
         body = replies.get((project.name, span), lambda: msgspec.json.encode(answer()))
         return flask.Response(body, mimetype="application/json")
+
+    @app.get("/v1/live/sse")
+    def get_live() -> flask.Response:
+        arguments = flask.request.args.to_dict(flat=False)
+        asked = sse.parse(arguments, flask.request.headers.get("Last-Event-ID"), asking())
+        line = flask.request.environ.get("gunicorn.socket")
+        limit = (lambda _: None) if line is None else line.settimeout
+        limit(SEND_SECONDS)  # for one that does not read
+        events = sse.stream(hub, asked, lambda: limit(None))
+        return flask.Response(
+            events, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"}
+        )
 
     @Sock(app).route("/v1/live")
     def live_route(socket: Any) -> None:

@@ -3,7 +3,8 @@
 from typing import Any, Final
 
 from events.reasons import REQUEST_ERRORS
-from serving import breakdown, ledger, query, times
+from serving import breakdown, ledger, query, sse, times
+from serving.live import LATEST
 from stores.pane import DIMENSIONS
 
 _NAME: Final = {"type": "string"}
@@ -72,6 +73,10 @@ _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "schema": {"enum": list(query.COMPARE)},
         "description": "Also answer for an earlier range.",
     },
+    "since": {
+        "schema": {"type": "number", "minimum": 0, "maximum": LATEST},
+        "description": "as_of of the last message for the same filter; Last-Event-ID says it too.",
+    },
     "dimension": {
         "schema": {"enum": list(breakdown.SUBJECTS)},
         "required": True,
@@ -89,6 +94,7 @@ def document() -> dict[str, Any]:
             "/v1/metrics": {"get": _metrics()},
             "/v1/breakdown": {"get": _breakdown()},
             "/v1/ledger": {"get": _ledger()},
+            "/v1/live/sse": {"get": _live()},
             "/v1/config": {"get": _plain("config", "What a dashboard on this machine needs.")},
             "/v1/openapi.json": {"get": _plain("openapi", "This document.")},
             "/v1/live.schema.json": {"get": _plain("messages", "The messages of /v1/live.")},
@@ -201,6 +207,16 @@ def _ledger() -> dict[str, Any]:
     return _operation(
         "ledger", "What was sent against what was counted, by minute.", ledger.PARAMETERS, "Ledger"
     )
+
+
+def _live() -> dict[str, Any]:
+    """Without an end, so its answer is no JSON."""
+    found = _operation("live", "Live numbers as server-sent events.", sse.PARAMETERS, "Metrics")
+    found["responses"]["200"] = {
+        "description": "A message of /v1/live.schema.json in each event, whose id is its as_of.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+    return found
 
 
 def _operation(name: str, summary: str, parameters: tuple[str, ...], schema: str) -> dict[str, Any]:

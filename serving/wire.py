@@ -41,6 +41,11 @@ def text_frame(payload: bytes) -> bytes:
     return struct.pack("!BBQ", 0x81, 127, size) + payload
 
 
+def payload_of(frame: bytes) -> bytes:
+    """What is in a frame of `text_frame`."""
+    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
+
+
 def count(frames: int, size: int) -> None:
     """Note that so many frames, of so many bytes in all, were written."""
     metrics.SERVICE_LIVE_MESSAGES.add(frames)

@@ -73,7 +73,8 @@ def app(valkey: ValkeyServer, clickhouse: ClickHouseServer) -> Iterator[flask.Fl
     client.close()
 
 
-schema = schemathesis.openapi.from_dict(openapi.document())
+# Server-sent events have no end, so test_service asks for them.
+schema = schemathesis.openapi.from_dict(openapi.document()).exclude(path="/v1/live/sse")
 
 
 @schema.parametrize()

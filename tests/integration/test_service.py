@@ -6,7 +6,7 @@ import struct
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -215,6 +215,74 @@ def test_one_that_comes_back_gets_what_it_missed(service: Service, client: redis
 
 def known(first: dict[str, Any]) -> dict[str, Any] | None:
     return first if first["type"] == "delta" else None
+
+
+def events(
+    service: Service, query: str, last: str | None = None
+) -> Generator[dict[str, str], None, None]:
+    """Server-sent events as they come, as field → value."""
+    headers = {"X-Read-Key": KEY} | ({} if last is None else {"Last-Event-ID": last})
+    request = urllib.request.Request(f"{service.address}/v1/live/sse{query}", headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        fields: dict[str, str] = {}
+        for line in answer:
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            if name:
+                fields[name] = value
+            else:
+                yield fields
+                fields = {}
+
+
+def test_live_numbers_as_server_sent_events(service: Service, client: redis.Redis) -> None:
+    store = HotStore(client)
+    store.write([pane(minute(), {("DE",): 5, ("US",): 1}, grouping=("country",))])
+    coming = events(service, "?filter=country:DE")
+    assert next(coming) == {"retry": "2000"}
+    first = next(coming)
+    snapshot = json.loads(first["data"])
+    assert (snapshot["type"], sum(snapshot["events"])) == ("snapshot", 5)
+    assert float(first["id"]) == snapshot["as_of"]
+    store.write([pane(minute(), {("DE",): 8, ("US",): 1}, grouping=("country",))])
+    while not (delta := json.loads(next(coming)["data"]))["time"]:
+        assert delta["type"] == "delta"
+    assert delta["events"][-1] == 8
+    coming.close()
+    # Who comes back says the id, and gets a message of the same kinds.
+    again = events(service, "?filter=country:DE", first["id"])
+    assert next(again) == {"retry": "2000"}
+    assert json.loads(next(again)["data"])["type"] in ("snapshot", "delta")
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["filter=city:Bonn", "filter=country:DE,country:US", "since=x", "since=-1", "since=nan", "a=1"],
+)
+def test_server_sent_events_of_nothing_that_there_is(service: Service, wrong: str) -> None:
+    assert service.refusal(f"/v1/live/sse?{wrong}") == (400, "parameter_invalid")
+    assert service.refusal("/v1/live/sse", key="wrong") == (403, "read_key_unknown")
+
+
+def test_server_sent_events_end_when_the_service_stops(
+    valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    port = free_port()
+    arguments = ["serving.app", "--port", str(port), "--redis_url", valkey.address]
+    log = tmp_path / "service.log"
+    child = PythonChild(
+        "service", arguments, answers_ready(port), log_path=log, environment={}, ready_within=60
+    )
+    with child:
+        coming = events(Service(port), "")
+        assert next(coming) == {"retry": "2000"}
+        assert json.loads(next(coming)["data"])["type"] == "snapshot"
+        began = time.monotonic()
+        child.stop()
+        list(coming)
+        assert time.monotonic() - began < 5
+    assert "Traceback" not in log.read_text()
 
 
 def test_two_filters_have_two_feeds_and_a_socket_may_change(

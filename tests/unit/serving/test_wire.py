@@ -19,6 +19,7 @@ def test_a_frame_is_read_back_by_wsproto(size: int):
     reader = FrameProtocol(client=True, extensions=[])
     reader.receive_bytes(text_frame(b"x" * size))
     assert "".join(str(frame.payload) for frame in reader.received_frames()) == "x" * size
+    assert wire.payload_of(text_frame(b"x" * size)) == b"x" * size
 
 
 Pair = tuple[Wire, SimpleNamespace, socket.socket]

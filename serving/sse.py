@@ -1,0 +1,82 @@
+"""`GET /v1/live/sse`: the messages of `/v1/live` as server-sent events.
+
+For clients that no WebSocket gets through to. A message is an event whose id is its `as_of`: a
+browser that comes back says it in `Last-Event-ID`, and gets what it missed.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from gevent.event import Event
+
+from serving import query
+from serving.arguments import check_names, invalid
+from serving.live import LATEST, Subscription
+from serving.projects import Project
+from serving.push import Hub, Leaving, Overrun
+from serving.wire import count, payload_of
+from telemetry import metrics
+
+PARAMETERS: Final = ("filter", "since")
+QUIET_SECONDS: Final = 15.0  # without a message, then a comment, so that proxies do not hang up
+_BACK: Final = b"retry: 2000\n\n"  # ms until a browser comes back
+_AS_OF: Final = b'"as_of":'
+
+
+def parse(
+    arguments: Mapping[str, list[str]], last_event_id: str | None, project: Project
+) -> Subscription:
+    """What a request asks for. Raises RequestError."""
+    check_names(arguments, PARAMETERS)
+    found = query.parse_filter(arguments.get("filter", []))
+    if any(len(values) > 1 for values in found.values()):
+        raise invalid("The live numbers are of one value of a dimension.")
+    said = [last_event_id] if last_event_id else arguments.get("since", [])
+    try:
+        times = [float(text) for text in said]
+    except ValueError:
+        times = [-1.0]
+    if len(times) > 1 or not all(0 <= time <= LATEST for time in times):
+        raise invalid("since is the as_of of a message.")
+    filters = {name: values[0] for name, values in found.items()}
+    return Subscription(project, filters, times[0] if times else None)
+
+
+def stream(hub: Hub, asked: Subscription, done: Callable[[], None]) -> Iterator[bytes]:
+    """The events, until the client is gone, reads too slowly, or this process stops."""
+    arrived = Event()
+    place = hub.join(asked.project, asked.filters, _queue, arrived, asked.since)
+    metrics.SERVICE_SOCKETS.move(1)
+    reason = "client"
+    try:
+        yield _BACK
+        while True:
+            frame = place.take()
+            if frame is not None:
+                event = _event(payload_of(frame))
+                count(1, len(event))
+                yield event
+            elif not arrived.wait(QUIET_SECONDS):
+                yield b":\n\n"
+    except Leaving:
+        reason = "stopping"
+    except Overrun:
+        reason = "slow"
+    finally:
+        place.leave()
+        metrics.SERVICE_SOCKETS.move(-1)
+        metrics.SERVICE_CLOSED.inc(reason)
+        done()
+
+
+def _queue(_: bytes) -> bool:
+    """Nothing is written but by the one that answers the request."""
+    return False
+
+
+def _event(message: bytes) -> bytes:
+    start = message.find(_AS_OF)
+    if start < 0:
+        return b"data: %s\n\n" % message
+    start += len(_AS_OF)
+    return b"id: %s\ndata: %s\n\n" % (message[start : message.index(b",", start)], message)
