@@ -6,7 +6,6 @@ of it is parsed, so that the clients take little of the machine from the service
 
 import asyncio
 import json
-import resource
 import socket
 import time
 from collections import defaultdict
@@ -193,15 +192,13 @@ class _People:
         return found
 
     async def state(self) -> dict[str, Any]:
-        """How many there are, how many were lost without being cut, and what was said to them."""
+        """What all have been shown, how many were lost without being cut, and what was said."""
         latest = [client.news for client in self._clients if not client.quiet]
         return {
-            "open": len(self._clients),
             "least_news": min(latest, default=-1),
             "lost": self._lost[False],
             "quiet_lost": self._lost[True],
             "said": dict(self._said),
-            "cpu": time.process_time(),
         }
 
     def heard(self, chosen: Filter, text: bytes) -> None:
@@ -268,7 +265,5 @@ async def _serve(people: _People, pipe: Any) -> None:
 
 
 def _main(port: int, key: str, filters: list[Filter], quiet: int, pipe: Any) -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(_People(port, key, filters, quiet), pipe))

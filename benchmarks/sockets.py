@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     machine = report.machine()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the service inherits it
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # service and crowd inherit it
     with tempfile.TemporaryDirectory(prefix="sockets-") as folder, ExitStack() as stack:
         valkey = stack.enter_context(ValkeyServer(free_port(), Path(folder), persistence=False))
         writer = Writer(valkey.address, options.subscriptions, options.refresh)

@@ -33,9 +33,9 @@ class View:
         self._grouping = tuple(d for d in DIMENSIONS if d in dict(filters))
         self._values = tuple(dict(filters)[d] for d in self._grouping)
         self._start = 0
-        self._rows: Ints = np.zeros((0, len(MEASURES)), np.int64)
-        self._status: NDArray[np.uint8] = np.zeros(0, np.uint8)
-        self._changed_at: NDArray[np.float64] = np.zeros(0)  # of each minute, as seen here
+        self._rows: Ints = np.zeros((DAY_MINUTES, len(MEASURES)), np.int64)
+        self._status: NDArray[np.uint8] = np.zeros(DAY_MINUTES, np.uint8)
+        self._changed_at: NDArray[np.float64] = np.zeros(DAY_MINUTES)  # as seen here
         self._first = float("inf")  # when it was read for the first time
         self._seq = 0
 
@@ -49,22 +49,16 @@ class View:
         start = end - DAY_MINUTES * MINUTE
         name = self._project.name
         shift = min(DAY_MINUTES, (start - self._start) // MINUTE)
-        old_rows = np.zeros((DAY_MINUTES, len(MEASURES)), np.int64)
-        old_status = np.zeros(DAY_MINUTES, np.uint8)
+        old_rows, old_status = _moved(self._rows, shift), _moved(self._status, shift)
         first = start
-        if len(self._rows):
-            old_rows[: DAY_MINUTES - shift] = self._rows[shift:]
-            old_status[: DAY_MINUTES - shift] = self._status[shift:]
-            if since is not None:
-                first = max(start, min(since // MINUTE * MINUTE, end - (shift + 1) * MINUTE))
+        if since is not None:
+            first = max(start, min(since // MINUTE * MINUTE, end - (shift + 1) * MINUTE))
         known = (first - start) // MINUTE
         read = self._store.series(name, self._grouping, self._values, first, end)
         rows = np.concatenate([old_rows[:known], read])
         status = self._store.status(name, start, end)
         changed = np.flatnonzero((rows != old_rows).any(axis=1) | (status != old_status))
-        changed_at = np.zeros(DAY_MINUTES)
-        if len(self._changed_at):
-            changed_at[: DAY_MINUTES - shift] = self._changed_at[shift:]
+        changed_at = _moved(self._changed_at, shift)
         changed_at[changed] = now
         live, job = self._live(rows, now), self._store.job()
         # Nothing is kept before all is read: what a failed read had kept would be in no delta.
@@ -131,3 +125,10 @@ class View:
         for name in SHOWN:
             message[name] = rows[:, _COLUMN[name]].tolist()
         return msgspec.json.encode(message)
+
+
+def _moved(minutes: NDArray[Any], shift: int) -> NDArray[Any]:
+    """The values of a day of minutes so many minutes later; those that are new have 0."""
+    moved = np.zeros_like(minutes)
+    moved[: DAY_MINUTES - shift] = minutes[shift:]
+    return moved

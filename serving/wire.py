@@ -181,5 +181,7 @@ class Wire:
             raise ConnectionClosed(_GONE, "silent")
         if now - self._pinged >= PING_SECONDS:
             self._pinged = now
-            if not self.push(_PING):
+            if self.push(_PING):
+                count(1, len(_PING))
+            else:
                 self.send(_PING)

@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,18 @@ def stranded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         ready_within=60,
     ):
         yield Service(port)
+
+
+@contextmanager
+def own_service(valkey: ValkeyServer, log: Path) -> Iterator[tuple[Service, PythonChild]]:
+    """A service that a test may stop."""
+    port = free_port()
+    arguments = ["serving.app", "--port", str(port), "--redis_url", valkey.address]
+    child = PythonChild(
+        "service", arguments, answers_ready(port), log_path=log, environment={}, ready_within=60
+    )
+    with child:
+        yield Service(port), child
 
 
 def pane(
@@ -268,14 +281,9 @@ def test_server_sent_events_of_nothing_that_there_is(service: Service, wrong: st
 def test_server_sent_events_end_when_the_service_stops(
     valkey: ValkeyServer, tmp_path: Path
 ) -> None:
-    port = free_port()
-    arguments = ["serving.app", "--port", str(port), "--redis_url", valkey.address]
     log = tmp_path / "service.log"
-    child = PythonChild(
-        "service", arguments, answers_ready(port), log_path=log, environment={}, ready_within=60
-    )
-    with child:
-        coming = events(Service(port), "")
+    with own_service(valkey, log) as (own, child):
+        coming = events(own, "")
         assert next(coming) == {"retry": "2000"}
         assert json.loads(next(coming)["data"])["type"] == "snapshot"
         began = time.monotonic()
@@ -396,14 +404,9 @@ def test_one_that_does_not_read_holds_up_nobody(service: Service, client: redis.
 def test_sockets_are_let_go_when_the_service_stops(
     valkey: ValkeyServer, tmp_path: Path, client: redis.Redis
 ) -> None:
-    port = free_port()
-    arguments = ["serving.app", "--port", str(port), "--redis_url", valkey.address]
     log = tmp_path / "service.log"
-    child = PythonChild(
-        "service", arguments, answers_ready(port), log_path=log, environment={}, ready_within=60
-    )
-    with child:
-        opened = Service(port).live()
+    with own_service(valkey, log) as (own, child):
+        opened = own.live()
         assert message(opened)["type"] == "snapshot"
         began = time.monotonic()
         child.stop()
