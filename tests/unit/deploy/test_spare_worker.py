@@ -28,10 +28,9 @@ class Control(beam_fn_api_pb2_grpc.BeamFnControlServicer):
 @pytest.fixture
 def spare() -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "deploy.spare_worker"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=REPO)
-    yield process
-    process.kill()
-    process.wait(20)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=REPO) as process:
+        yield process
+        process.kill()
 
 
 def test_one_that_nobody_wants_ends(spare: subprocess.Popen[bytes]) -> None:
