@@ -57,8 +57,9 @@ class Crowd(Piped):
 class _Client(asyncio.Protocol):
     """One socket. `quiet` ones do not count in the times."""
 
-    def __init__(self, people: "_People", chosen: Filter, quiet: bool) -> None:
+    def __init__(self, people: "_People", chosen: Filter, quiet: bool, ticket: str) -> None:
         self._people = people
+        self._ticket = ticket
         self._chosen = chosen
         self.quiet = quiet
         self._data = bytearray()
@@ -71,7 +72,8 @@ class _Client(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         transport.write(
-            b"GET /v1/live HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+            b"GET /v1/live?ticket=" + self._ticket.encode() + b" HTTP/1.1\r\n"
+            b"Host: 127.0.0.1\r\nUpgrade: websocket\r\n"
             b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         )
@@ -208,7 +210,7 @@ class _People:
 
     def wish(self, chosen: Filter) -> bytes:
         """A subscribe message; who comes back asks for what came since, as the dashboard does."""
-        wish: dict[str, Any] = {"type": "subscribe", "key": self._key, "filter": chosen}
+        wish: dict[str, Any] = {"type": "subscribe", "filter": chosen}
         if self._back:
             wish["since"] = self._as_of[chosen["country"]]
         return json.dumps(wish, separators=(",", ":")).encode()
@@ -226,16 +228,31 @@ class _People:
         chosen = self._filters[number % len(self._filters)]
         quiet = number < self._quiet
         async with room:
+            ticket = await self._buy()
             plug = socket.socket()
             plug.setblocking(False)
             if quiet:
                 plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
             loop = asyncio.get_running_loop()
             await loop.sock_connect(plug, ("127.0.0.1", self._port))
-            client = _Client(self, chosen, quiet)
+            client = _Client(self, chosen, quiet, ticket)
             self._clients.add(client)
             await loop.create_connection(lambda: client, sock=plug)
             return await client.ready
+
+    async def _buy(self) -> str:
+        """A ticket, as a browser gets it: on a connection of its own."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        writer.write(
+            b"POST /v1/tickets HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n"
+            b"Connection: close\r\nX-Read-Key: " + self._key.encode() + b"\r\n\r\n"
+        )
+        answer = await reader.read()
+        writer.close()
+        head, _, body = answer.partition(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 201"):
+            raise RuntimeError(head[:200].decode("latin-1"))
+        return str(json.loads(body)["ticket"])
 
 
 def _frame(data: bytearray) -> tuple[int, int, int] | None:

@@ -15,7 +15,7 @@ from deploy.artifacts import ensure_geo, ensure_jars
 from deploy.children import PythonChild
 from deploy.ports import free_port
 from deploy.settings import Settings
-from serving.projects import key_hash
+from serving.credentials import key_hash
 
 WRITE_KEY: Final = "bench-write-key"
 READ_KEY: Final = "bench-read-key"
@@ -54,8 +54,8 @@ class Product:
     def __enter__(self) -> Self:
         project = {
             "name": PROJECT,
-            "write_keys": [key_hash(WRITE_KEY)],
-            "read_keys": [key_hash(READ_KEY)],
+            "write_keys": [{"hash": key_hash(WRITE_KEY)}],
+            "read_keys": [{"hash": key_hash(READ_KEY)}],
         }
         self._projects.write_bytes(msgspec.json.encode({"projects": [project]}))
         try:

@@ -80,8 +80,10 @@ class _Screen:
 
     def __init__(self, port: int, key: str, chosen: Filter) -> None:
         self._minutes = Minutes()
-        self._socket = websocket.create_connection(f"ws://127.0.0.1:{port}/v1/live", timeout=SILENT)
-        wish = {"type": "subscribe", "key": key, "filter": chosen}
+        self._socket = websocket.create_connection(
+            f"ws://127.0.0.1:{port}/v1/live", timeout=SILENT, header={"X-Read-Key": key}
+        )
+        wish = {"type": "subscribe", "filter": chosen}
         self._socket.send(msgspec.json.encode(wish).decode())
         self.points: list[tuple[float, int]] = []
         self.micros = self.pushes = 0

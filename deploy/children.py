@@ -47,6 +47,7 @@ def commands(settings: Settings, jar: Path, geo: Path | None) -> dict[str, list[
             "--topic=events",
             f"--redis_url={settings.redis_url}",
             *([f"--geo_database={geo}"] if geo is not None else []),
+            *([f"--projects={settings.projects}"] if settings.projects else []),
             *_watched(settings, settings.collector_metrics_port),
         ],
         "service": [
@@ -55,6 +56,8 @@ def commands(settings: Settings, jar: Path, geo: Path | None) -> dict[str, list[
             f"--redis_url={settings.redis_url}",
             *([f"--history_url={settings.history_reader_url}"] if settings.history else []),
             f"--collector_url={settings.collector_url}",
+            f"--secret={settings.secret}",
+            *([f"--projects={settings.projects}"] if settings.projects else []),
             *_watched(settings, settings.service_metrics_port),
         ],
         "demo": [

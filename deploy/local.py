@@ -29,6 +29,8 @@ from deploy.preflight import problems
 from deploy.services import KafkaServer, TopicError, ValkeyServer, ensure_topics
 from deploy.settings import Settings
 from deploy.supervisor import GiveUp, Supervisor, Unit
+from serving.projects import DEMO_READ_KEY, DEMO_WRITE_KEY
+from serving.secret import write_secret
 from stores.contract import StoreUnavailable
 from stores.layout import HEARTBEAT
 
@@ -110,7 +112,7 @@ def summary(settings: Settings, stack: Sequence[Unit]) -> str:
         "pipeline": f"Beam on embedded Flink, parallelism {settings.parallelism}",
         "collector": f"{settings.collector_url}/v1/events",
         "service": settings.service_url,
-        "demo": f"about {settings.demo_rate} events/s, write key {settings.demo_write_key}",
+        "demo": f"about {settings.demo_rate} events/s",
     }
     width = max(len(text) for text in addresses.values())
     lines = [f"  {'name':<10} {'pid':>7}  {'where':<{width}}  log"]
@@ -119,6 +121,8 @@ def summary(settings: Settings, stack: Sequence[Unit]) -> str:
         f"{_short(unit.process.log_path)}"
         for unit in stack
     ]
+    if not settings.projects:
+        lines += ["", f"  project demo: write key {DEMO_WRITE_KEY}, read key {DEMO_READ_KEY}"]
     return "\n".join(lines)
 
 
@@ -183,6 +187,8 @@ def _run(settings: Settings, pid_file: PidFile, run_id: str, stopping: threading
         say(f"no such country database: {geo} (setting STREAMLENS_GEO_DATABASE)")
         return 2
 
+    if not settings.secret.exists():
+        write_secret(settings.secret)
     stack = units(settings, jars, geo, run_id)
     supervisor = Supervisor(stack, pid_file, say, stopping)
     code = 0

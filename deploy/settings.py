@@ -8,6 +8,7 @@ from typing import Self
 
 from deploy.artifacts import REPO
 from deploy.ports import HOST
+from serving.projects import DEMO_WRITE_KEY
 from telemetry import endpoint, logs
 
 PREFIX = "STREAMLENS_"
@@ -27,7 +28,8 @@ class Settings:
     raw_events: int = 1  # every event kept in ClickHouse for 30 days; 0: only the numbers
     parallelism: int = 2  # of the Flink job
     demo_rate: int = 200  # events per second; 0 makes no demo traffic
-    demo_write_key: str = "demo-write-key"
+    demo_write_key: str = DEMO_WRITE_KEY
+    projects: str = ""  # a registry of `python -m serving.keys`; empty: the demo project
     collector_metrics_port: int = endpoint.COLLECTOR_PORT  # the first of 16; 0: no metrics
     service_metrics_port: int = endpoint.SERVICE_PORT
     job_metrics_port: int = endpoint.JOB_PORT
@@ -83,6 +85,11 @@ class Settings:
     def service_url(self) -> str:
         """Where queries, pushes and the dashboard are served."""
         return f"http://{HOST}:{self.service_port}"
+
+    @property
+    def secret(self) -> Path:
+        """What signs tickets and share links; made at the first start."""
+        return self.run_dir / "secret"
 
     @property
     def logs(self) -> Path:

@@ -28,15 +28,34 @@ from gunicorn.app.base import BaseApplication
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from wsproto.utilities import RemoteProtocolError
 
-from serving import breakdown, ledger, live, messages, metrics, observe, openapi, query, sse
+from serving import (
+    access_routes,
+    breakdown,
+    ledger,
+    live,
+    messages,
+    metrics,
+    observe,
+    openapi,
+    query,
+    sse,
+)
 from serving.audit import Audit
 from serving.cache import SealedCache
+from serving.gate import Gate
 from serving.ingest.errors import RequestError
-from serving.projects import DEMO, Project, Projects, ProjectsError
+from serving.projects import (
+    DEMO,
+    DEMO_READ_KEY,
+    DEMO_WRITE_KEY,
+    Projects,
+    ProjectsError,
+)
 from serving.push import Hub
 from serving.readiness import History
 from serving.replies import Replies
 from serving.seam import Reading, Stores, Unanswered
+from serving.secret import new_secret, read_secret
 from serving.server_log import ServerLog
 from serving.settings import Settings
 from serving.wire import SEND_SECONDS, NoThread
@@ -70,10 +89,11 @@ def create_app(
     projects: Projects,
     cold: Reader | None = None,
     events: RawEvents | None = None,
+    secret: bytes | None = None,
 ) -> flask.Flask:
     """The application over a Redis client and a registry of projects.
 
-    `cold` is history and `events` the raw events, where there are any.
+    `cold` is history and `events` the raw events, where there are any. `secret` signs, see `Gate`.
     """
     app = flask.Flask("serving", static_folder=str(Path(__file__).with_name("static")))
     app.config["SOCK_SERVER_OPTIONS"] = {
@@ -90,15 +110,8 @@ def create_app(
     history = History(cold)
     observe.watch(app)
     hub = app.extensions["live"] = Hub(store, client, settings.refresh_seconds)
-    origins = {origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()}
-
-    def reader(key: str | None) -> Project:
-        if not key:
-            raise RequestError("read_key_missing")
-        project = projects.by_read_key(key)
-        if project is None:
-            raise RequestError("read_key_unknown")
-        return project
+    gate = app.extensions["gate"] = Gate(projects, client, secret or new_secret())
+    asking, arriving = access_routes.install(app, gate, projects, settings.allowed_origins)
 
     @app.get("/")
     def dashboard() -> flask.Response:
@@ -131,17 +144,14 @@ def create_app(
 
     @app.get("/v1/config")
     def config() -> dict[str, Any]:
-        demo = projects.by_read_key("demo-read-key") is DEMO
+        demo = projects.by_name(DEMO.name) is DEMO
         return {
             "project": DEMO.name if demo else None,
-            "read_key": "demo-read-key" if demo else None,
-            "write_key": "demo-write-key" if demo else None,
+            "read_key": DEMO_READ_KEY if demo else None,
+            "write_key": DEMO_WRITE_KEY if demo else None,
             "collector_url": settings.collector_url,
             "refresh_seconds": settings.refresh_seconds,
         }
-
-    def asking() -> Project:
-        return reader(flask.request.headers.get("X-Read-Key") or flask.request.args.get("key"))
 
     def reply(question: Hashable, answer: Callable[[Reading], Any], now: float) -> flask.Response:
         body = replies.get(question, lambda: msgspec.json.encode(stores.ask(now, answer)))
@@ -149,15 +159,25 @@ def create_app(
 
     @app.get("/v1/metrics")
     def get_metrics() -> flask.Response:
-        project, now = asking(), time.time()
-        asked = query.parse(flask.request.args.to_dict(flat=False), now, history=cold is not None)
+        access, now = asking(), time.time()
+        project = access.project
+        asked = query.parse(
+            flask.request.args.to_dict(flat=False),
+            now,
+            history=cold is not None,
+            fixed=access.filters,
+        )
         return reply((project.name, asked), partial(metrics.answer, project, asked, now), now)
 
     @app.get("/v1/breakdown")
     def get_breakdown() -> flask.Response:
-        project, now = asking(), time.time()
+        access, now = asking(), time.time()
+        project = access.project
         subject, asked = breakdown.parse(
-            flask.request.args.to_dict(flat=False), now, history=cold is not None
+            flask.request.args.to_dict(flat=False),
+            now,
+            history=cold is not None,
+            fixed=access.filters,
         )
         if subject != breakdown.PAGE:
             answer = partial(breakdown.answer, project, subject, asked, now)
@@ -169,7 +189,7 @@ def create_app(
 
     @app.get("/v1/ledger")
     def get_ledger() -> flask.Response:
-        project, now = asking(), time.time()
+        project, now = asking().whole(), time.time()
         span = ledger.parse(flask.request.args.to_dict(flat=False), now)
         standing = audit.standing(project.name)
         answer = partial(
@@ -180,24 +200,27 @@ def create_app(
 
     @app.get("/v1/live/sse")
     def get_live() -> flask.Response:
+        access = arriving()
         arguments = flask.request.args.to_dict(flat=False)
-        asked = sse.parse(arguments, flask.request.headers.get("Last-Event-ID"), asking())
+        asked = sse.parse(arguments, flask.request.headers.get("Last-Event-ID"), access)
         line = flask.request.environ.get("gunicorn.socket")
         limit = (lambda _: None) if line is None else line.settimeout
         limit(SEND_SECONDS)  # for one that does not read
-        events = sse.stream(hub, asked, lambda: limit(None))
+        events = sse.stream(hub, gate, access, asked, lambda: limit(None))
         return flask.Response(
             events, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"}
         )
 
+    @app.before_request
+    def before_the_handshake() -> None:
+        """flask-sock accepts a socket before its route is called: who may not is refused here."""
+        rule = flask.request.url_rule
+        if rule is not None and rule.websocket:
+            flask.g.access = arriving()
+
     @Sock(app).route("/v1/live")
     def live_route(socket: Any) -> None:
-        origin = flask.request.headers.get("Origin")
-        own = {f"{scheme}://{flask.request.host}" for scheme in ("http", "https")}
-        if origin and origin not in origins | own:
-            socket.close(1008, "origin not allowed")
-        else:
-            flask.g.sent = live.serve(socket, hub, reader)
+        flask.g.sent = live.serve(socket, hub, gate, flask.g.access)
 
     @app.errorhandler(RequestError)
     def refused(error: RequestError) -> flask.Response:
@@ -229,7 +252,7 @@ def create_app(
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> flask.Response:
-        codes = {404: "not_found", 405: "method_not_allowed"}
+        codes = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
         answer = refused(RequestError(codes.get(error.code or 500, "parameter_invalid")))
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
@@ -252,9 +275,10 @@ def create_app(
 class Server(BaseApplication):
     """gunicorn with gevent workers, started from Python."""
 
-    def __init__(self, settings: Settings, projects: Projects) -> None:
+    def __init__(self, settings: Settings, projects: Projects, secret: bytes) -> None:
         self._settings = settings
         self._projects = projects
+        self._secret = secret
         super().__init__()
 
     def load_config(self) -> None:
@@ -279,8 +303,9 @@ class Server(BaseApplication):
         Endpoint("service", settings.metrics_host, settings.metrics_port).open()
         url = settings.history_url
         events = open_events(url) if keeps_events(url) else None
-        app = create_app(settings, client, self._projects, open_cold(url), events)
+        app = create_app(settings, client, self._projects, open_cold(url), events, self._secret)
         gevent.spawn(app.extensions["audit"].run)
+        gevent.spawn(access_routes.follow, self._projects, app.extensions["gate"])
         _at_stop(app.extensions["live"].stop)
         return app
 
@@ -302,11 +327,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = Settings.parse(sys.argv[1:] if argv is None else argv)
     logs.configure(settings.log_format)
     try:
-        projects = Projects.load(settings.projects)
-    except ProjectsError as error:
+        projects = Projects.load(settings.projects, settings.host)
+        secret = new_secret() if settings.secret is None else read_secret(settings.secret)
+    except (ProjectsError, OSError, ValueError) as error:
         print(f"serving.app: {error}", file=sys.stderr)
         return 2
-    Server(settings, projects).run()
+    Server(settings, projects, secret).run()
     return 0
 
 

@@ -1,8 +1,11 @@
 """URL arguments: what every address says to those that it cannot use."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from serving.ingest.errors import RequestError
+
+PROJECT: Final = "project"  # whose numbers; of every address
 
 
 def invalid(detail: str) -> RequestError:
@@ -11,8 +14,8 @@ def invalid(detail: str) -> RequestError:
 
 
 def check_names(arguments: Mapping[str, list[str]], known: Sequence[str]) -> None:
-    """Raise RequestError for a parameter that is not `known`; the key is no matter of it."""
-    unknown = set(arguments) - {*known, "key"}
+    """Raise RequestError for a parameter that is not `known`."""
+    unknown = set(arguments) - {*known, PROJECT}
     if unknown:
         raise invalid(
             f"There is no parameter {sorted(unknown)[0][:40]!r}; there are {', '.join(known)}."

@@ -5,6 +5,7 @@ no dimension of the rollups: they are counted from the raw events, which only th
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from serving import metrics, query
@@ -47,7 +48,11 @@ class PageCounter(Protocol):
 
 
 def parse(
-    arguments: Mapping[str, list[str]], now: float, *, history: bool
+    arguments: Mapping[str, list[str]],
+    now: float,
+    *,
+    history: bool,
+    fixed: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, query.Query]:
     """The subject and the query behind it. Raises RequestError."""
     check_names(arguments, PARAMETERS)
@@ -59,7 +64,7 @@ def parse(
     rest |= {"granularity": ["total"]}
     if subject != PAGE:
         rest |= {"dimensions": [subject]}
-    asked = query.parse(rest, now, history=history, limit=LIMIT)
+    asked = query.parse(rest, now, history=history, limit=LIMIT, fixed=fixed)
     if subject == PAGE:
         if set(asked.metrics) != {"events"} or asked.compare or asked.order != "events":
             raise invalid("With dimension=page the only metric and order is events.")

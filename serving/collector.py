@@ -54,7 +54,7 @@ def build(settings: Settings) -> Collector:
     """The application with Kafka and Redis behind it. Raises `ProjectsError` or OSError."""
     return Collector(
         settings,
-        Projects.load(settings.projects),
+        Projects.load(settings.projects, settings.host),
         CountryLookup(settings.geo_database),
         KafkaBroker(settings),
         RedisMemory.connect(settings.redis_url, settings.redis_timeout_ms),

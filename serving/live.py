@@ -2,15 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import gevent
 from simple_websocket import ConnectionClosed
 
 from serving import query
+from serving.gate import Access, Gate, Hold
 from serving.ingest.errors import RequestError
-from serving.projects import Project
 from serving.push import Hub, Leaving, Overrun, Subscriber, error_message
 from serving.wire import PING_SECONDS, Wire, text_frame
 from telemetry import metrics
@@ -20,16 +19,15 @@ SUBSCRIBE_SECONDS: Final = 25.0  # within which a new socket says what it wants
 RESUBSCRIBE_SECONDS: Final = 0.1  # between two subscriptions of one socket
 LATEST: Final = 1e11  # seconds: no clock says more
 
-Read = Callable[[str | None], Project]  # the project of a read key; RequestError
 
-
-def serve(socket: Any, hub: Hub, reader: Read) -> int:
+def serve(socket: Any, hub: Hub, gate: Gate, access: Access) -> int:
     """Everything that is said on one socket, until either side closes it. The bytes written."""
     wire = Wire(socket)
     reason = "client"
     metrics.SERVICE_SOCKETS.move(1)
     try:
-        reason = _serve(socket, wire, hub, reader)
+        with gate.hold(access, wire.event) as held:
+            reason = _serve(socket, wire, hub, held)
     except ConnectionClosed:
         return wire.sent
     finally:
@@ -39,13 +37,12 @@ def serve(socket: Any, hub: Hub, reader: Read) -> int:
     return wire.sent
 
 
-def _serve(socket: Any, wire: Wire, hub: Hub, reader: Read) -> str:
+def _serve(socket: Any, wire: Wire, hub: Hub, held: Hold) -> str:
     """Why it was closed by us. Raises ConnectionClosed when the client is gone."""
     try:
-        return _talk(socket, wire, hub, reader)
+        return _talk(socket, wire, hub, held)
     except RequestError as error:
-        said = json.loads(error.body())["error"]
-        wire.send(text_frame(error_message(said["code"], said["message"])))
+        wire.send(text_frame(error_message(error.code, error.message)))
         socket.close(1008, error.code)
         return "refused"
     except Leaving:
@@ -56,20 +53,21 @@ def _serve(socket: Any, wire: Wire, hub: Hub, reader: Read) -> str:
         return "slow"
 
 
-def _talk(socket: Any, wire: Wire, hub: Hub, reader: Read) -> str:
+def _talk(socket: Any, wire: Wire, hub: Hub, held: Hold) -> str:
     """Until there is a reason to stop; then nothing is pushed any more."""
     opened = time.monotonic()
     place: Subscriber | None = None
     try:
         while True:
+            held.check()
             wire.flush()
             text = wire.receive()
             if text is not None:
-                project, filters, since = subscription(text, reader)
+                filters, since = subscription(text, held.access)
                 if place is not None:
                     place.leave()
                     gevent.sleep(RESUBSCRIBE_SECONDS)
-                place = hub.join(project, filters, wire.push, wire.event, since)
+                place = hub.join(held.access.project, filters, wire.push, wire.event, since)
             elif place is None:
                 if time.monotonic() > opened + SUBSCRIBE_SECONDS:
                     socket.close(1008, "no subscription")
@@ -88,15 +86,14 @@ def _talk(socket: Any, wire: Wire, hub: Hub, reader: Read) -> str:
 class Subscription(NamedTuple):
     """What a client asks for; `since` is the `as_of` of its last message, if it had one."""
 
-    project: Project
     filters: dict[str, str]
     since: float | None
 
 
-def subscription(text: str | bytes, reader: Read) -> Subscription:
-    """A subscribe message. Raises RequestError."""
+def subscription(text: str | bytes, access: Access) -> Subscription:
+    """A subscribe message, within what `access` opens. Raises RequestError."""
     wrong = RequestError(
-        "parameter_invalid", 'Send {"type": "subscribe", "key": …, "filter": …, "since": …}.'
+        "parameter_invalid", 'Send {"type": "subscribe", "filter": …, "since": …}.'
     )
     try:
         message = json.loads(text)
@@ -112,7 +109,5 @@ def subscription(text: str | bytes, reader: Read) -> Subscription:
         isinstance(since, bool) or not isinstance(since, int | float) or not 0 <= since <= LATEST
     ):
         raise wrong
-    key = message.get("key")
     query.check_filter({name: (value,) for name, value in filters.items()})
-    project = reader(key if isinstance(key, str) else None)
-    return Subscription(project, filters, None if since is None else float(since))
+    return Subscription(access.within(filters), None if since is None else float(since))

@@ -51,7 +51,7 @@ def document() -> dict[str, Any]:
 
 
 def _subscribe() -> dict[str, Any]:
-    found = _object({"type": {"const": "subscribe"}, "key": {**_TEXT, "minLength": 1}})
+    found = _object({"type": {"const": "subscribe"}})
     found["properties"] |= {
         "filter": {
             "type": ["object", "null"],
@@ -63,8 +63,8 @@ def _subscribe() -> dict[str, Any]:
             "type": ["number", "null"],
             "minimum": 0,
             "maximum": LATEST,
-            "description": "`as_of` of the last message for the same key and filter, whose numbers "
-            "are still there.",
+            "description": "`as_of` of the last message for the same filter, whose numbers are "
+            "still there.",
         },
     }
     return found

@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from events.reasons import REQUEST_ERRORS
 from serving import breakdown, ledger, query, sse, times
+from serving.arguments import PROJECT
+from serving.gate import MAX_SHARE_SECONDS, MIN_SHARE_SECONDS, SHARE_SECONDS
 from serving.live import LATEST
 from stores.pane import DIMENSIONS
 
@@ -77,6 +79,14 @@ _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "schema": {"type": "number", "minimum": 0, "maximum": LATEST},
         "description": "as_of of the last message for the same filter; Last-Event-ID says it too.",
     },
+    "ticket": {
+        "schema": {"type": "string"},
+        "description": "Of POST /v1/tickets, in place of a key: browsers send no header here.",
+    },
+    PROJECT: {
+        "schema": {"type": "string"},
+        "description": "Whose numbers; an admin key has to say so.",
+    },
     "dimension": {
         "schema": {"enum": list(breakdown.SUBJECTS)},
         "required": True,
@@ -95,6 +105,10 @@ def document() -> dict[str, Any]:
             "/v1/breakdown": {"get": _breakdown()},
             "/v1/ledger": {"get": _ledger()},
             "/v1/live/sse": {"get": _live()},
+            "/v1/access": {"get": _access()},
+            "/v1/tickets": {"post": _tickets()},
+            "/v1/shares": {"post": _shares()},
+            "/v1/keys": {"get": _keys()},
             "/v1/config": {"get": _plain("config", "What a dashboard on this machine needs.")},
             "/v1/openapi.json": {"get": _plain("openapi", "This document.")},
             "/v1/live.schema.json": {"get": _plain("messages", "The messages of /v1/live.")},
@@ -106,7 +120,7 @@ def document() -> dict[str, Any]:
         "components": {
             "securitySchemes": {
                 "header": {"type": "apiKey", "in": "header", "name": "X-Read-Key"},
-                "query": {"type": "apiKey", "in": "query", "name": "key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
             },
             "schemas": {
                 "Error": _object(
@@ -166,6 +180,26 @@ def document() -> dict[str, Any]:
                     },
                     strict=True,
                 ),
+                "Access": _object(
+                    {
+                        "project": _NAME,
+                        "currency": _NAME,
+                        "filter": {"type": "object", "additionalProperties": _NAME},
+                        "expires": {"type": ["integer", "null"], "description": "Epoch seconds."},
+                    },
+                    strict=True,
+                ),
+                "Ticket": _object({"ticket": _NAME, "seconds": {"type": "integer"}}, strict=True),
+                "Share": _object(
+                    {
+                        "id": {**_NAME, "description": "To revoke it by."},
+                        "key": {**_NAME, "description": "Reads as a read key does."},
+                        "path": {**_NAME, "description": "Of the dashboard that it opens."},
+                        "filter": {"type": "object", "additionalProperties": _NAME},
+                        "expires": {"type": "integer", "description": "Epoch seconds."},
+                    },
+                    strict=True,
+                ),
                 "Breakdown": _object(
                     {
                         **_head(),
@@ -219,16 +253,81 @@ def _live() -> dict[str, Any]:
     return found
 
 
+def _access() -> dict[str, Any]:
+    return _operation("access", "What the key opens.", (), "Access")
+
+
+def _tickets() -> dict[str, Any]:
+    """A body is read, and not looked at."""
+    return {
+        **_operation("ticket", "A ticket for one connection to /v1/live, soon.", (), "Ticket"),
+        "responses": {
+            "201": _json("It.", {"$ref": "#/components/schemas/Ticket"}),
+            **_refusals([*_BY_KEY, *_BY_BODY, "parameter_invalid", "origin_not_allowed"]),
+        },
+    }
+
+
+def _shares() -> dict[str, Any]:
+    wish = {
+        "type": "object",
+        "properties": {
+            "filter": {
+                "type": "object",
+                "properties": dict.fromkeys(DIMENSIONS, _VALUE),
+                "additionalProperties": False,
+                "description": "A value of each of these dimensions; the link opens that only.",
+            },
+            "seconds": {
+                "type": "integer",
+                "minimum": MIN_SHARE_SECONDS,
+                "maximum": MAX_SHARE_SECONDS,
+                "default": SHARE_SECONDS,
+                "description": "Until it ends.",
+            },
+        },
+        "additionalProperties": False,
+    }
+    return {
+        **_operation("share", "A read-only link to a part of the numbers.", (), "Share"),
+        "requestBody": {"content": {"application/json": {"schema": wish}}},
+        "responses": {
+            "201": _json("It.", {"$ref": "#/components/schemas/Share"}),
+            **_refusals(
+                [*_BY_KEY, *_BY_BODY, "parameter_invalid", "body_malformed", "origin_not_allowed"]
+            ),
+        },
+    }
+
+
+def _keys() -> dict[str, Any]:
+    return {
+        "operationId": "keys",
+        "summary": "All projects and keys, without what opens; for admin keys.",
+        "security": _SECURITY,
+        "responses": {
+            "200": _json("They.", {"type": "object"}),
+            **_refusals([*_BY_KEY, "admin_key_needed"]),
+        },
+    }
+
+
+_VALUE: Final = {"type": "string", "minLength": 1, "maxLength": query.MAX_VALUE_CHARS}
+_SECURITY: Final[list[dict[str, list[str]]]] = [{"header": []}, {"bearer": []}]
+_BY_KEY: Final = (
+    *("read_key_missing", "read_key_unknown", "read_key_revoked", "read_key_expired"),
+    *("project_not_allowed", "filter_not_allowed"),
+)
+_BY_BODY: Final = ("body_too_large", "body_incomplete")
+
+
 def _operation(name: str, summary: str, parameters: tuple[str, ...], schema: str) -> dict[str, Any]:
-    refusals = [
-        *("parameter_invalid", "query_too_large", "read_key_missing", "read_key_unknown"),
-        "store_unavailable",
-    ]
+    refusals = ["parameter_invalid", "query_too_large", *_BY_KEY, "store_unavailable"]
     return {
         "operationId": name,
         "summary": summary,
-        "security": [{"header": []}, {"query": []}],
-        "parameters": [_parameter(parameter) for parameter in parameters],
+        "security": _SECURITY,
+        "parameters": [_parameter(parameter) for parameter in (*parameters, PROJECT)],
         "responses": {
             "200": _json("The numbers.", {"$ref": f"#/components/schemas/{schema}"}),
             **_refusals(refusals),

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from serving import times
 from serving.arguments import check_names, invalid
+from serving.ingest.errors import RequestError
 from stores.contract import DAY, HOUR
 from stores.pane import DIMENSIONS, Grouping
 
@@ -80,11 +82,16 @@ class Query:
 
 
 def parse(
-    arguments: Mapping[str, list[str]], now: float, *, history: bool = True, limit: int = 50
+    arguments: Mapping[str, list[str]],
+    now: float,
+    *,
+    history: bool = True,
+    limit: int = 50,
+    fixed: Mapping[str, str] = MappingProxyType({}),
 ) -> Query:
     """A query from URL arguments (each a list of values). Raises RequestError.
 
-    Without a `history` store only the last day can be asked for.
+    Without a `history` store only the last day can be asked for. `fixed` filters hold in any case.
     """
     check_names(arguments, PARAMETERS)
     granularity = _choice(arguments, "granularity", times.GRANULARITIES, "1m")
@@ -101,7 +108,7 @@ def parse(
             f"start is over {MAX_HOT_RANGE // HOUR} hours ago, which is the limit: "
             "there is no history store."
         )
-    filters = parse_filter(arguments.get("filter", []))
+    filters = narrowed(parse_filter(arguments.get("filter", [])), fixed)
     groups = _names(_one(arguments, "dimensions", ""), GROUPS, "dimensions")
     metrics = _names(_one(arguments, "metrics", "events"), METRICS, "metrics")
     if TYPE in groups and set(metrics) != {"events"}:
@@ -147,6 +154,14 @@ def parse_filter(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
             if part:
                 found.setdefault(name, []).append(value)
     return check_filter({name: tuple(dict.fromkeys(values)) for name, values in found.items()})
+
+
+def narrowed(asked: Filters, fixed: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """What is asked for and a key's filter. Raises RequestError when it asks for more than that."""
+    for name, value in fixed.items():
+        if any(other != value for other in asked.get(name, ())):
+            raise RequestError("filter_not_allowed", f"Its {name} is fixed.")
+    return {**asked, **{name: (value,) for name, value in fixed.items()}}
 
 
 def check_filter(filters: Filters) -> dict[str, tuple[str, ...]]:

@@ -16,8 +16,11 @@ HELP: Final = {
     "without it only the last day can be asked for",
     "collector_url": "where clients send events; shown on the dashboard",
     "projects": "JSON file of projects and hashed keys (see serving/projects.py); else only demo",
+    "secret": "file of 32 random bytes or more that sign tickets and share links, the same for all "
+    "processes; else made at each start, and share links end with it",
     "refresh_seconds": "longest time between two live messages",
-    "allowed_origins": "origins of other sites whose pages may open /v1/live, with commas",
+    "allowed_origins": "origins of other sites whose pages may read, with commas; https://*.x.com "
+    "is all below it",
     "workers": "processes",
     **endpoint.HELP,
     "log_format": logs.HELP,
@@ -34,6 +37,7 @@ class Settings:
     history_url: str = ""
     collector_url: str = "http://127.0.0.1:8081"
     projects: Path | None = None
+    secret: Path | None = None
     refresh_seconds: float = 2.0
     allowed_origins: str = ""
     workers: int = 1
@@ -46,7 +50,7 @@ class Settings:
         """From a command line."""
         parser = argparse.ArgumentParser(prog="serving.app", description=cls.__doc__)
         for item in fields(cls):
-            kind = Path if item.name == "projects" else type(item.default)
+            kind = Path if item.name in ("projects", "secret") else type(item.default)
             text = f"{HELP[item.name]}; default {item.default}"
             choices = logs.FORMATS if item.name == "log_format" else None
             parser.add_argument(

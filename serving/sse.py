@@ -11,20 +11,21 @@ from gevent.event import Event
 
 from serving import query
 from serving.arguments import check_names, invalid
+from serving.gate import Access, Gate, Hold
+from serving.ingest.errors import RequestError
 from serving.live import LATEST, Subscription
-from serving.projects import Project
-from serving.push import Hub, Leaving, Overrun
+from serving.push import Hub, Leaving, Overrun, error_message
 from serving.wire import count, payload_of
 from telemetry import metrics
 
-PARAMETERS: Final = ("filter", "since")
+PARAMETERS: Final = ("filter", "since", "ticket")
 QUIET_SECONDS: Final = 15.0  # without a message, then a comment, so that proxies do not hang up
 _BACK: Final = b"retry: 2000\n\n"  # ms until a browser comes back
 _AS_OF: Final = b'"as_of":'
 
 
 def parse(
-    arguments: Mapping[str, list[str]], last_event_id: str | None, project: Project
+    arguments: Mapping[str, list[str]], last_event_id: str | None, access: Access
 ) -> Subscription:
     """What a request asks for. Raises RequestError."""
     check_names(arguments, PARAMETERS)
@@ -39,18 +40,28 @@ def parse(
     if len(times) > 1 or not all(0 <= time <= LATEST for time in times):
         raise invalid("since is the as_of of a message.")
     filters = {name: values[0] for name, values in found.items()}
-    return Subscription(project, filters, times[0] if times else None)
+    return Subscription(access.within(filters), times[0] if times else None)
 
 
-def stream(hub: Hub, asked: Subscription, done: Callable[[], None]) -> Iterator[bytes]:
-    """The events, until the client is gone, reads too slowly, or this process stops."""
+def stream(
+    hub: Hub, gate: Gate, access: Access, asked: Subscription, done: Callable[[], None]
+) -> Iterator[bytes]:
+    """The events, until the client is gone, reads too slowly, may not, or this process stops."""
     arrived = Event()
-    place = hub.join(asked.project, asked.filters, _queue, arrived, asked.since)
+    with gate.hold(access, arrived) as held:
+        yield from _stream(hub, held, asked, arrived, done)
+
+
+def _stream(
+    hub: Hub, held: Hold, asked: Subscription, arrived: Event, done: Callable[[], None]
+) -> Iterator[bytes]:
+    place = hub.join(held.access.project, asked.filters, _queue, arrived, asked.since)
     metrics.SERVICE_SOCKETS.move(1)
     reason = "client"
     try:
         yield _BACK
         while True:
+            held.check()
             frame = place.take()
             if frame is not None:
                 event = _event(payload_of(frame))
@@ -62,6 +73,9 @@ def stream(hub: Hub, asked: Subscription, done: Callable[[], None]) -> Iterator[
         reason = "stopping"
     except Overrun:
         reason = "slow"
+    except RequestError as error:
+        reason = "refused"
+        yield _event(error_message(error.code, error.message))
     finally:
         place.leave()
         metrics.SERVICE_SOCKETS.move(-1)

@@ -17,6 +17,8 @@ PROGRAMS: Final = (COLLECTOR, SERVICE, JOB)
 _STATUS: Final = Label("status", range(100, 600), "HTTP status")
 _CODE: Final = Label("code", tuple(REQUEST_ERRORS), "a code")
 _PARTITION: Final = Label("partition", range(10_000), "its number")
+_LOOK: Final = Label("result", ("same", "read", "wrong"))
+_LOOKS: Final = "Looks at the registry of projects; a wrong one leaves the last in force."
 _SIZES: Final = "of events as JSON"
 
 # --- the collector: counted once per request or message
@@ -29,6 +31,7 @@ COLLECTOR_REQUESTS: Final = COLLECTOR.count(
 COLLECTOR_REFUSED: Final = COLLECTOR.count(
     "refused_requests_total", "Requests refused as a whole, by code of events/reasons.py.", _CODE
 )
+COLLECTOR_REGISTRY: Final = COLLECTOR.count("registry_looks_total", _LOOKS, _LOOK)
 COLLECTOR_GONE: Final = COLLECTOR.count(
     "abandoned_requests_total", "Requests whose client left before the answer."
 )
@@ -92,7 +95,7 @@ COLLECTOR_MEMORY_ERRORS: Final = COLLECTOR.count(
 SERVICE_ROUTES: Final = (
     "/", "/static/<path:filename>", "/healthz", "/readyz", "/v1/config", "/v1/openapi.json",
     "/v1/metrics", "/v1/breakdown", "/v1/ledger", "/v1/live", "/v1/live/sse",
-    "/v1/live.schema.json",
+    "/v1/live.schema.json", "/v1/access", "/v1/keys", "/v1/shares", "/v1/tickets",
 )  # fmt: skip
 _ROUTE: Final = Label("route", SERVICE_ROUTES, "a route template")
 _STORE: Final = Label("store", ("hot", "clickhouse", "bigquery"))
@@ -107,6 +110,7 @@ SERVICE_SECONDS: Final = SERVICE.times(
 SERVICE_BYTES: Final = SERVICE.count(
     "response_bytes_total", "Bytes of bodies answered; sockets are not in it.", _ROUTE
 )
+SERVICE_REGISTRY: Final = SERVICE.count("registry_looks_total", _LOOKS, _LOOK)
 SERVICE_REPLIES: Final = SERVICE.count(
     "reply_cache_total", "Replies asked of the cache of one refresh, in this process.", _RESULT
 )

@@ -3,6 +3,7 @@
 Raw, because this is the one place in the product where a request's fixed cost counts.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -14,6 +15,7 @@ import msgspec
 from events.address import TrustedProxies
 from events.agent import classify
 from events.geo import CountryLookup
+from serving.credentials import origin_matches
 from serving.ingest.body import Receive, check_headers, gunzip, receive_body
 from serving.ingest.budget import Budget
 from serving.ingest.buffers import Buffers
@@ -24,7 +26,7 @@ from serving.ingest.memory import Memory
 from serving.ingest.producer import Broker
 from serving.ingest.readiness import Readiness
 from serving.ingest.settings import Settings
-from serving.projects import Project, Projects
+from serving.projects import FOLLOW_SECONDS, Project, Projects
 from telemetry import logs, metrics
 
 _log = logging.getLogger(__name__)
@@ -155,10 +157,21 @@ class Collector:
             key = _key_in(query)
         if not key:
             raise RequestError("write_key_missing")
-        project = self._projects.by_write_key(key)
-        if project is None:
+        found = self._projects.writer(key)
+        if found is None:
             raise RequestError("write_key_unknown")
-        return project
+        ended = found.key.ended(time.time())
+        if ended is not None:
+            raise RequestError(f"write_key_{ended}")
+        origins = found.key.origins
+        if origins and not origin_matches(headers.get(b"origin", b"").decode("latin-1"), origins):
+            raise RequestError("origin_not_allowed")
+        return found.project
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            metrics.COLLECTOR_REGISTRY.inc(self._projects.refresh())
 
     async def _ready(self) -> tuple[int, Headers, bytes]:
         report = await self._readiness.report()
@@ -175,15 +188,18 @@ class Collector:
         return [*_JSON, (b"connection", b"close")] if error.code in _CLOSING else _JSON
 
     async def _live(self, receive: Receive, send: Send) -> None:
+        following: asyncio.Task[None]
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 await self._broker.start()
+                following = asyncio.create_task(self._follow())
                 if self._ledger is not None:
                     self._ledger.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 self.stop_accepting()
+                following.cancel()
                 await self._buffers.drain()
                 await self._broker.stop()
                 await self._memory.stop()

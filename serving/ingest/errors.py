@@ -20,12 +20,15 @@ class RequestError(Exception):
         """The HTTP status."""
         return REQUEST_ERRORS[self.code].status
 
+    @property
+    def message(self) -> str:
+        """For people."""
+        message = REQUEST_ERRORS[self.code].message
+        return f"{message} {self.detail}" if self.detail else message
+
     def body(self) -> bytes:
         """The envelope `{"error": {"code": …, "message": …}}`."""
-        message = REQUEST_ERRORS[self.code].message
-        if self.detail:
-            message = f"{message} {self.detail}"
-        return msgspec.json.encode({"error": {"code": self.code, "message": message}})
+        return msgspec.json.encode({"error": {"code": self.code, "message": self.message}})
 
 
 class ClientGone(Exception):

@@ -24,6 +24,7 @@ const chart = new Chart(by("plot"), by("readout"));
 const ledger = new Ledger(by("ledger"), () => get("/v1/ledger"));
 const live = new Live({
   url: `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/v1/live`,
+  ticketUrl: "/v1/tickets",
   onState: setConnection,
   onMessage: receive,
   onError: showError,
@@ -57,8 +58,8 @@ async function start() {
     setConnection({ state: "reconnecting", until: Date.now() + wait });
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
-  const kept = session("get");
-  if (config.read_key ?? kept) open(config.read_key ?? kept);
+  const known = sharedKey() ?? session("get") ?? config.read_key;
+  if (known) open(known);
   else ask("");
   setInterval(loadCountries, COUNTRIES_EVERY);
   setInterval(loadUsers, USERS_EVERY);
@@ -331,6 +332,11 @@ function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** A share link has its key behind the #, where no server and no log sees it. */
+function sharedKey() {
+  return new URLSearchParams(location.hash.slice(1)).get("share");
+}
+
 /** The filter and the metric stand in the address, so that a view can be passed on. */
 function readAddress() {
   const query = new URLSearchParams(location.search);
@@ -345,7 +351,7 @@ function writeAddress() {
   const query = new URLSearchParams(filter);
   if (metric !== "events") query.set("metric", metric);
   if (hours !== null) query.set("hours", String(hours));
-  history.replaceState(null, "", `${query}` === "" ? location.pathname : `?${query}`);
+  history.replaceState(null, "", (`${query}` === "" ? location.pathname : `?${query}`) + location.hash);
 }
 
 function session(action, value = "") {

@@ -1,5 +1,6 @@
 /**
- * The WebSocket client: one subscription, kept up through lost connections.
+ * The WebSocket client: one subscription, kept up through lost connections. Each connection has a
+ * ticket of its own, which the key buys: keys do not stand in addresses.
  *
  * Reports `{state, until?, since?}`, state being "connecting", "live", "stale" (connected, but the
  * store is away or nothing came for 15 s; `since` when the numbers are of), "reconnecting" (`until`:
@@ -7,6 +8,7 @@
  * is tried until `start` is called again).
  */
 
+const TICKET_WITHIN = 10_000; // ms
 const STALE_AFTER = 15_000; // ms without a message
 const DEAD_AFTER = 40_000; // ms without a message: the connection is given up
 const FIRST_WAIT = 1_000; // ms; doubles with every failure
@@ -14,14 +16,16 @@ const LONGEST_WAIT = 30_000;
 const SETTLED_AFTER = 10_000; // ms a connection has to last for the waits to begin anew
 
 export class Live {
-  constructor({ url, onState, onMessage, onError }) {
+  constructor({ url, ticketUrl, onState, onMessage, onError }) {
     this.url = url;
+    this.ticketUrl = ticketUrl;
     this.onState = onState;
     this.onMessage = onMessage;
     this.onError = onError;
     this.key = null;
     this.filter = {};
     this.socket = null;
+    this.attempt = 0; // which one; what an earlier one still says is not heard
     this.failures = 0;
     this.heard = 0; // when the last message came, ms
     this.asOf = null; // of the last numbers, ms of the server's clock
@@ -53,14 +57,49 @@ export class Live {
     this.drop();
   }
 
-  connect() {
+  async connect() {
     this.drop();
     if (navigator.onLine === false) {
       this.onState({ state: "offline" });
       return;
     }
     if (this.failures === 0) this.onState({ state: "connecting" });
-    const socket = new WebSocket(this.url);
+    const attempt = this.attempt;
+    const ticket = await this.ticket();
+    if (attempt !== this.attempt) return;
+    if (ticket === null) this.lost();
+    else if (ticket !== "") this.open(ticket);
+  }
+
+  /** A ticket; null when there is none to be had now, "" when the key is refused, which is told. */
+  async ticket() {
+    const attempt = this.attempt;
+    try {
+      const response = await fetch(this.ticketUrl, {
+        method: "POST",
+        headers: { "X-Read-Key": this.key },
+        signal: AbortSignal.timeout(TICKET_WITHIN),
+      });
+      const answer = await response.json();
+      if (attempt !== this.attempt) return null;
+      if (response.ok) return answer.ticket;
+      if (response.status !== 401 && response.status !== 403) return null;
+      this.refused(answer.error);
+      return "";
+    } catch {
+      return null;
+    }
+  }
+
+  /** The key opens nothing (any more): nothing is tried until `start` is called again. */
+  refused(error) {
+    this.stop();
+    this.onState({ state: "denied" });
+    this.onError(error);
+  }
+
+  open(ticket) {
+    const socket = new WebSocket(`${this.url}?ticket=${encodeURIComponent(ticket)}`);
     this.socket = socket;
     this.heard = Date.now();
     this.opened = Date.now();
@@ -76,7 +115,7 @@ export class Live {
   /** Of a subscription whose numbers are here already only what came since is asked for. */
   sendSubscribe() {
     const { key, filter } = this;
-    const wish = { type: "subscribe", key, filter };
+    const wish = { type: "subscribe", filter };
     if (this.shown === subscription(key, filter)) wish.since = this.asOf / 1_000;
     this.socket.send(JSON.stringify(wish));
   }
@@ -94,11 +133,8 @@ export class Live {
         this.onState({ state: "stale", since: this.asOf ?? this.opened });
         return;
       }
-      if (String(message.code).startsWith("read_key_")) {
-        this.stop();
-        this.onState({ state: "denied" });
-      }
-      this.onError(message);
+      if (String(message.code).startsWith("read_key_")) this.refused(message);
+      else this.onError(message);
       return;
     }
     if (Date.now() - this.opened > SETTLED_AFTER) this.failures = 0;
@@ -130,6 +166,7 @@ export class Live {
   }
 
   drop() {
+    this.attempt += 1;
     clearTimeout(this.timers.retry);
     clearInterval(this.timers.watch);
     const { socket } = this;

@@ -136,9 +136,12 @@ def _get(address: str) -> tuple[int, Any]:
 def _listen(stack: Stack, seen: Seen, over: threading.Event) -> None:
     """A dashboard that is opened while the part is away."""
     socket = websocket.create_connection(
-        f"ws://{HOST}:{stack.service_port}/v1/live", timeout=5, suppress_origin=True
+        f"ws://{HOST}:{stack.service_port}/v1/live",
+        timeout=5,
+        suppress_origin=True,
+        header={"X-Read-Key": KEY},
     )
-    socket.send(json.dumps({"type": "subscribe", "key": KEY, "filter": {}}))
+    socket.send(json.dumps({"type": "subscribe", "filter": {}}))
     heard = time.monotonic()
     while not over.is_set():
         try:

@@ -21,7 +21,7 @@ import redis
 
 from deploy.identity import group_members
 from deploy.ports import HOST, free_port
-from serving.projects import key_hash
+from serving.credentials import key_hash
 from stores.hot import HotStore
 from stores.pane import FINAL, MINUTE, REVISED
 from tests.fuzz.report import resident_mb_of
@@ -200,7 +200,11 @@ def site(folder: Path, *job_options: str) -> Iterator[Site]:
     """The stack, and a collector for two projects beside its own."""
     file = folder / "projects.json"
     registry = [
-        {"name": name, "write_keys": [key_hash(key(name))], "read_keys": [key_hash(f"{name}-read")]}
+        {
+            "name": name,
+            "write_keys": [{"hash": key_hash(key(name))}],
+            "read_keys": [{"hash": key_hash(f"{name}-read")}],
+        }
         for name in (ATTACKER, VICTIM)
     ]
     file.write_text(json.dumps({"projects": registry}))

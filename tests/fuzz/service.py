@@ -19,13 +19,12 @@ from tests.fuzz.report import Violation
 
 KEY: Final = "demo-read-key"
 SECONDS: Final = 5.0
-SUBSCRIBE: Final = json.dumps(
-    {"type": "subscribe", "key": KEY, "filter": {"country": "US"}}
-).encode()
+SUBSCRIBE: Final = b'{"type": "subscribe", "filter": {"country": "US"}}'
 
 PATHS: Final[tuple[bytes, ...]] = (
     *(b"/v1/metrics", b"/v1/metrics", b"/v1/metrics", b"/v1/breakdown", b"/v1/breakdown", b"/"),
     *(b"/v1/openapi.json", b"/v1/config", b"/healthz", b"/readyz", b"/v1/live", b"/metrics"),
+    *(b"/v1/access", b"/v1/keys", b"/v1/tickets", b"/v1/shares", b"/v1/live?ticket=x"),
     *(b"/static/app.js", b"/static/../app.py", b"/static/%2e%2e/app.py", b"/static/", b"//v1/live"),
     *(b"/v1/metrics/", b"/v1/%00", b"/%ff", b"/static/vendor", b"/..", b"/static/%00", b"/a" * 500),
 )
@@ -233,7 +232,7 @@ def upgrade(*more: bytes, key: bytes = base64.b64encode(bytes(16))) -> bytes:
     """The head that opens a WebSocket."""
     lines = (b"GET /v1/live HTTP/1.1", b"Host: x", b"Upgrade: websocket", b"Connection: Upgrade")
     rest = (b"Sec-WebSocket-Key: " + key, b"Sec-WebSocket-Version: 13", *more)
-    return b"\r\n".join((*lines, *rest)) + b"\r\n\r\n"
+    return b"\r\n".join((*lines, b"X-Read-Key: " + KEY.encode(), *rest)) + b"\r\n\r\n"
 
 
 def frame(
@@ -287,8 +286,8 @@ _FRAMES: Final[tuple[Callable[[random.Random], bytes], ...]] = (
         rng.choice((b"", b"\x03", b"\x03\xe8ok", b"\x00\x00", b"\x03\xe8\xff")), 0x88
     ),
     lambda rng: rng.randbytes(rng.randint(1, 300)),
-    lambda _: frame(b'{"type":"subscribe","key":"' + KEY.encode() + b'","filter":{"country":1}}'),
-    lambda _: frame(b'{"type":"subscribe","key":"\\ud800","filter":{"category":"\\ud800"}}'),
+    lambda _: frame(b'{"type":"subscribe","filter":{"country":1}}'),
+    lambda _: frame(b'{"type":"subscribe","filter":{"category":"\\ud800"}}'),
     lambda _: frame(b"[" * 3_900),
     lambda _: frame(b'{"type":"subscribe","filter":[]}') + frame(b"1") + frame(b"null"),
 )

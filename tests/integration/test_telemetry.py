@@ -144,9 +144,12 @@ def test_the_service_and_its_workers(valkey: ValkeyServer, tmp_path: Path) -> No
             raw.sendall(b"GET / HTTP/1.1\r\nbad secret header\r\n\r\n")
             assert raw.recv(100).startswith(b"HTTP/1.1 400")
         opened = websocket.create_connection(
-            f"ws://{HOST}:{port}/v1/live", timeout=10, suppress_origin=True
+            f"ws://{HOST}:{port}/v1/live",
+            timeout=10,
+            suppress_origin=True,
+            header={"X-Read-Key": "demo-read-key"},
         )
-        opened.send(json.dumps({"type": "subscribe", "key": "demo-read-key"}))
+        opened.send(json.dumps({"type": "subscribe"}))
         opened.recv()
         assert all_of(shown)[f"{name}sockets"] == 1
         assert all_of(shown)[f"{name}subscribers"] == 1

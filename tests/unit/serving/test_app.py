@@ -13,7 +13,8 @@ from werkzeug.test import TestResponse
 
 from events.reasons import REQUEST_ERRORS
 from serving.app import create_app
-from serving.projects import Project, Projects, key_hash
+from serving.credentials import ReadKey, key_hash
+from serving.projects import Project, Projects
 from serving.settings import HELP, Settings
 
 STATIC = Path(__file__).resolve().parents[3] / "serving" / "static"
@@ -48,7 +49,8 @@ def client() -> FlaskClient:
     [
         ("/v1/metrics", {}, "read_key_missing"),
         ("/v1/metrics", {"X-Read-Key": "wrong"}, "read_key_unknown"),
-        ("/v1/metrics?key=demo-write-key", {}, "read_key_unknown"),
+        ("/v1/metrics", {"X-Read-Key": "demo-write-key"}, "read_key_unknown"),
+        ("/v1/metrics?key=demo-read-key", {}, "read_key_missing"),
         ("/v1/metrics?metrics=sales", KEY, "parameter_invalid"),
         ("/v1/metrics", KEY, "store_unavailable"),
         ("/readyz", {}, "store_unavailable"),
@@ -101,7 +103,7 @@ def test_the_page_asks_no_other_site_and_names_the_source_of_its_places():
 
 def test_keys_are_handed_out_for_the_demo_only(client: FlaskClient):
     assert said(client.get("/v1/config"))["read_key"] == "demo-read-key"
-    shop = Project(name="shop", read_keys=[key_hash("demo-read-key")])
+    shop = Project(name="shop", read_keys=[ReadKey(hash=key_hash("demo-read-key"))])
     own = create_app(Settings(), Away(), Projects([shop])).test_client()
     config = said(own.get("/v1/config"))
     assert config["read_key"] is None

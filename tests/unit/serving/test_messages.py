@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from events.reasons import REQUEST_ERRORS
 from serving import messages
+from serving.gate import Access
 from serving.ingest.errors import RequestError
 from serving.live import LATEST, subscription
-from serving.projects import DEMO, Project
+from serving.projects import DEMO
 from serving.push import error_message
 from serving.query import MAX_VALUE_CHARS
 from serving.view import View
@@ -82,7 +83,6 @@ _VALUES = st.one_of(
         {},
         optional={
             "type": st.sampled_from(["subscribe", "snapshot", None, 1]),
-            "key": st.one_of(st.just("k"), _VALUES),
             "filter": _VALUES,
             "since": _VALUES,
             "more": _VALUES,
@@ -90,13 +90,8 @@ _VALUES = st.one_of(
     )
 )
 def test_a_subscription_is_taken_just_when_it_is_as_described(message: dict[str, Any]) -> None:
-    def reader(key: str | None) -> Project:
-        if not key:
-            raise RequestError("read_key_missing")
-        return DEMO
-
     try:
-        subscription(json.dumps(message), reader)
+        subscription(json.dumps(message), Access(DEMO, {}, "", "", 0))
     except RequestError:
         taken = False
     else:

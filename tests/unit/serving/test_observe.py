@@ -22,6 +22,8 @@ from tests.unit.serving.stores import MemoryStore
 from tests.unit.serving.test_app import Away
 from tests.unit.telemetry.samples import value
 
+KEY = {"X-Read-Key": "demo-read-key"}
+
 
 @pytest.fixture
 def client() -> FlaskClient:
@@ -56,7 +58,7 @@ def test_requests_by_route_and_status(client: FlaskClient, path: str, route: str
 
 def test_a_store_that_fails_is_counted_and_down(client: FlaskClient):
     def ask() -> None:
-        client.get("/v1/metrics?key=demo-read-key")
+        client.get("/v1/metrics", headers=KEY)
 
     assert change("store_failures_total", ask, store="hot") == 1
     assert value(SERVICE, "store_down", store="hot") == 1
@@ -64,7 +66,7 @@ def test_a_store_that_fails_is_counted_and_down(client: FlaskClient):
 
 def test_questions_to_stores_are_timed(client: FlaskClient):
     def ask() -> None:
-        client.get("/v1/metrics?key=demo-read-key&metrics=events")
+        client.get("/v1/metrics?metrics=events", headers=KEY)
 
     assert change("store_seconds_count", ask, store="hot", question="counts") == 1
 

@@ -130,7 +130,7 @@ def test_an_error_is_told_without_its_text(
     collector = Client()
     monkeypatch.setattr(collector.app._intake, "take", fail)
     with caplog.at_level(logging.DEBUG):
-        assert client.get("/v1/metrics?key=demo-read-key").status_code == 500
+        assert client.get("/v1/metrics", headers={"X-Read-Key": "demo-read-key"}).status_code == 500
         assert asyncio.run(collector.post(events(event()))).status == 500
     text = written(caplog)
     assert text.count("a request failed: RuntimeError at test_privacy.py:") == 4
