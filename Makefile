@@ -16,7 +16,7 @@ SOURCES := deploy events pipelines serving stores telemetry transforms benchmark
 CHECKED := $(foreach s,$(wildcard $(SOURCES)),$(if $(shell find $(s) -name '*.py' -print -quit),$(s)))
 ARGS ?=
 
-.PHONY: help venv lock jars run test test-all bench-peers lint types check format clean
+.PHONY: help venv lock jars run test test-all bench-peers lint types check audit format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ types: $(STAMP) ## Mypy, strict
 	$(BIN)/mypy $(CHECKED)
 
 check: lint types ## Lint and types
+
+audit: $(STAMP) ## Known faults of what the product needs at run time (asks pypi.org)
+	$(UV) tool run --from pip-audit==2.10.1 pip-audit --disable-pip --require-hashes -r requirements/runtime.txt
 
 format: $(STAMP) ## Let ruff format and fix what it can
 	$(BIN)/ruff format $(CHECKED)

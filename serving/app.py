@@ -76,6 +76,9 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",  # CORS is asked before it
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
 

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from events.reasons import REQUEST_ERRORS
-from serving.app import create_app
+from serving.app import HEADERS, create_app
 from serving.credentials import ReadKey, key_hash
 from serving.projects import Project, Projects
 from serving.settings import HELP, Settings
@@ -88,6 +88,31 @@ def test_the_policy_lets_nothing_inline_and_no_other_site(client: FlaskClient):
             assert "frame-ancestors 'none'" in policy
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_every_address_has_the_headers_and_refuses_alike(client: FlaskClient):
+    """In the ways of OWASP's secure headers; whoever asks, and whatever is wrong."""
+    rules = [
+        rule.rule.replace("<path:filename>", "x")
+        for rule in client.application.url_map.iter_rules()
+    ]
+    assert len(rules) > 10
+    for rule in rules:
+        for method in ("GET", "POST", "DELETE", "OPTIONS"):
+            with client.open(rule, method=method) as answer:
+                for name, value in HEADERS.items():
+                    assert answer.headers[name] == value, (method, rule)
+                assert "Server" not in answer.headers
+                assert answer.headers["Cache-Control"] in ("no-store", "no-cache")
+                if rule.startswith("/v1/"):
+                    assert "Origin" in answer.headers["Vary"]
+                if answer.status_code >= 400:
+                    envelope = said(answer)
+                    assert set(envelope) == {"error"}
+                    assert set(envelope["error"]) == {"code", "message"}
+                    known = REQUEST_ERRORS[envelope["error"]["code"]]
+                    assert known.status == answer.status_code
+                    assert answer.headers["Content-Type"] == "application/json"
 
 
 def test_the_page_asks_no_other_site_and_names_the_source_of_its_places():
