@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from werkzeug.wrappers import Response
 
 from events.reasons import REQUEST_ERRORS
 from serving.app import HEADERS, create_app
@@ -34,7 +34,7 @@ class Away:
         return call
 
 
-def said(answer: TestResponse) -> Any:
+def said(answer: Response) -> Any:
     """The JSON of an answer."""
     return json.loads(answer.data)
 
