@@ -27,7 +27,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks import dataset, report
+from benchmarks import dataset, report, unhindered
 from benchmarks.load import Generator, Load, Sent
 from deploy.children import PythonChild, answers_ready
 from deploy.ports import accepts, free_port
@@ -197,6 +197,7 @@ def _collector(servers: Servers, topic: str, more: list[str]) -> _Server:
         f"--topic={topic}",
         f"--redis_url={servers.valkey.address}",
         f"--metrics_port={free_port()}",
+        *unhindered.COLLECTOR,
         *more,
     ]
     return _Server("collector", servers.folder, port, "/readyz", arguments)

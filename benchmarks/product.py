@@ -7,6 +7,7 @@ from typing import Final, Self
 
 import msgspec
 
+from benchmarks import unhindered
 from benchmarks.dataset import PROJECT
 from benchmarks.flow import Flow
 from benchmarks.report import Pids
@@ -46,10 +47,10 @@ class Product:
         self.ports = tuple(free_port() for _ in range(collectors))
         self.service_port = free_port()
         self.collectors = [
-            self._child("collector", port, number, collector)
+            self._child("collector", port, number, unhindered.COLLECTOR + collector)
             for number, port in enumerate(self.ports)
         ]
-        self.service = self._child("service", self.service_port, 0, service)
+        self.service = self._child("service", self.service_port, 0, unhindered.SERVICE + service)
 
     def __enter__(self) -> Self:
         project = {

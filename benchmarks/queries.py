@@ -30,7 +30,7 @@ from typing import Any, Final
 
 import redis
 
-from benchmarks import month
+from benchmarks import month, unhindered
 from deploy.children import PythonChild, answers_ready
 from deploy.clickhouse import ClickHouseServer
 from deploy.ports import HOST, free_port
@@ -83,6 +83,7 @@ def _service(
     port = free_port()
     arguments = ["serving.app", "--port", str(port), "--workers", str(workers)]
     arguments += ["--redis_url", valkey.address, "--history_url", clickhouse.reader_address]
+    arguments += unhindered.SERVICE
     log = folder / "service.log"
     with PythonChild(
         "service", arguments, answers_ready(port), log_path=log, environment={}, ready_within=60

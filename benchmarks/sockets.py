@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks import dataset, report
+from benchmarks import dataset, report, unhindered
 from benchmarks.crowd import Crowd
 from deploy.children import PythonChild, answers_ready
 from deploy.identity import resident
@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "serving.app",
                 *(f"--port={port}", f"--redis_url={valkey.address}", "--metrics_port=0"),
                 *(f"--workers={options.workers}", f"--refresh_seconds={options.refresh}"),
+                *unhindered.SERVICE,
                 *options.service.split(),
             ],
             answers_ready(port),

@@ -74,9 +74,10 @@ async def _round(client: "Client", body: bytes) -> float:
 
 async def requests(events: int, rounds: int) -> tuple[float, float]:
     """Microseconds of a request of so many events: with metrics, and without."""
+    from serving.ingest.settings import Settings
     from tests.unit.serving.client import Client, event
 
-    client = Client()
+    client = Client(Settings(linger_ms=1, requests_per_ip=0))
     body = json.dumps({"events": [event(user_id=f"u{n}") for n in range(events)]}).encode()
     told, untold = [], []
     await _round(client, body)

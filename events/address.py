@@ -1,4 +1,5 @@
-"""The client's address behind proxies. It is used for the country and then forgotten.
+"""The client's address behind proxies. It is used for the country and, hashed, for limits
+(`serving.client_names`), and then forgotten.
 
 `X-Forwarded-For` is written from left to right, each proxy adding the peer it saw, so only its
 right end is ours: it is walked from there for as long as the hop is a proxy we trust.

@@ -47,6 +47,8 @@ REQUEST_ERRORS: Final[dict[str, Error]] = {
     "query_too_large": Error(400, "The query asks for too much."),
     "not_found": Error(404, "There is nothing at this address."),
     "method_not_allowed": Error(405, "This address does not take that method."),
+    "rate_limited": Error(429, "Too much in too short a time; retry later."),
+    "too_many_connections": Error(429, "Too many connections are open."),
     "internal_error": Error(500, "Something failed on the server."),
 }
 

@@ -23,6 +23,7 @@ from serving.gate import (
     TICKET_SECONDS,
     Access,
     Gate,
+    Holder,
     key_of,
 )
 from serving.ingest.errors import RequestError
@@ -135,6 +136,12 @@ def install(
         }
 
     return asking, arriving
+
+
+def holder(gate: Gate) -> Holder | None:
+    """Whose limits count for a request; None when it says no key."""
+    key, ticket = _key(), flask.request.args.get("ticket")
+    return gate.holder(key, ticket) if key or ticket is not None else None
 
 
 def follow(projects: Projects, gate: Gate) -> None:

@@ -41,6 +41,7 @@ from serving import (
     sse,
 )
 from serving.audit import Audit
+from serving.buckets import Buckets, open_counter
 from serving.cache import SealedCache
 from serving.gate import Gate
 from serving.ingest.errors import RequestError
@@ -58,6 +59,7 @@ from serving.seam import Reading, Stores, Unanswered
 from serving.secret import new_secret, read_secret
 from serving.server_log import ServerLog
 from serving.settings import Settings
+from serving.throttle import Throttle
 from serving.wire import SEND_SECONDS, NoThread
 from stores.cold import keeps_events, open_cold, open_events
 from stores.contract import Reader, StoreUnavailable, TooMuch
@@ -93,10 +95,12 @@ def create_app(
     cold: Reader | None = None,
     events: RawEvents | None = None,
     secret: bytes | None = None,
+    counter: Any = None,
 ) -> flask.Flask:
     """The application over a Redis client and a registry of projects.
 
     `cold` is history and `events` the raw events, where there are any. `secret` signs, see `Gate`.
+    `counter` is a client that gives up sooner, for limits.
     """
     app = flask.Flask("serving", static_folder=str(Path(__file__).with_name("static")))
     app.config["SOCK_SERVER_OPTIONS"] = {
@@ -115,6 +119,10 @@ def create_app(
     hub = app.extensions["live"] = Hub(store, client, settings.refresh_seconds)
     gate = app.extensions["gate"] = Gate(projects, client, secret or new_secret())
     asking, arriving = access_routes.install(app, gate, projects, settings.allowed_origins)
+    throttle = app.extensions["throttle"] = Throttle(
+        settings, Buckets(counter or client), partial(access_routes.holder, gate)
+    )
+    throttle.watch(app)
 
     @app.get("/")
     def dashboard() -> flask.Response:
@@ -223,7 +231,7 @@ def create_app(
 
     @Sock(app).route("/v1/live")
     def live_route(socket: Any) -> None:
-        flask.g.sent = live.serve(socket, hub, gate, flask.g.access)
+        flask.g.sent = live.serve(socket, hub, gate, flask.g.access, throttle.admit)
 
     @app.errorhandler(RequestError)
     def refused(error: RequestError) -> flask.Response:
@@ -306,7 +314,10 @@ class Server(BaseApplication):
         Endpoint("service", settings.metrics_host, settings.metrics_port).open()
         url = settings.history_url
         events = open_events(url) if keeps_events(url) else None
-        app = create_app(settings, client, self._projects, open_cold(url), events, self._secret)
+        counter = open_counter(settings.redis_url)
+        app = create_app(
+            settings, client, self._projects, open_cold(url), events, self._secret, counter
+        )
         gevent.spawn(app.extensions["audit"].run)
         gevent.spawn(access_routes.follow, self._projects, app.extensions["gate"])
         _at_stop(app.extensions["live"].stop)

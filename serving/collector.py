@@ -13,6 +13,7 @@ import uvicorn
 from events.agent import classify
 from events.geo import CountryLookup
 from serving.ingest.app import Collector
+from serving.ingest.leases import Leases
 from serving.ingest.ledger import Ledger
 from serving.ingest.memory import RedisMemory
 from serving.ingest.producer import KafkaBroker
@@ -52,13 +53,15 @@ def listening(config: uvicorn.Config) -> list[socket.socket]:
 
 def build(settings: Settings) -> Collector:
     """The application with Kafka and Redis behind it. Raises `ProjectsError` or OSError."""
+    memory = RedisMemory.connect(settings.redis_url, settings.redis_timeout_ms)
     return Collector(
         settings,
         Projects.load(settings.projects, settings.host),
         CountryLookup(settings.geo_database),
         KafkaBroker(settings),
-        RedisMemory.connect(settings.redis_url, settings.redis_timeout_ms),
+        memory,
         Ledger.connect(settings.redis_url, settings.redis_timeout_ms),
+        Leases.connect(settings.redis_url, settings.redis_timeout_ms, memory.link),
     )
 
 

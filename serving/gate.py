@@ -20,7 +20,7 @@ from gevent.event import Event
 from itsdangerous import BadData, URLSafeSerializer
 
 from serving import query
-from serving.credentials import NONCE_BYTES, Dimension, Key, ReadKey, Value
+from serving.credentials import ID_CHARS, NONCE_BYTES, Dimension, Key, ReadKey, Value, key_hash
 from serving.ingest.errors import RequestError
 from serving.projects import Project, Projects, Reader
 
@@ -61,11 +61,6 @@ class Access(NamedTuple):
     share_id: str  # "" without a share link
     share_ends: int  # epoch seconds; 0 without
 
-    @property
-    def holder(self) -> str:
-        """What limits count by: a share link has its own."""
-        return self.share_id or self.key_id
-
     def within(self, asked: Mapping[str, str]) -> dict[str, str]:
         """Its filters and those asked for. Raises RequestError when that is more than it opens."""
         both = query.narrowed({name: (value,) for name, value in asked.items()}, self.filters)
@@ -76,6 +71,13 @@ class Access(NamedTuple):
         if self.filters:
             raise RequestError("filter_not_allowed", "This is of all of it.")
         return self.project
+
+
+class Holder(NamedTuple):
+    """Whose key or ticket a request has: an opaque name of it, and whether it opens anything."""
+
+    key_id: str
+    known: bool
 
 
 class Hold:
@@ -172,6 +174,21 @@ class Gate:
         access = self._access(said)
         self._still(access)
         return access
+
+    def holder(self, key: str, ticket: str | None) -> Holder:
+        """Whose limits count for a key or a ticket, whether or not it is let in."""
+        try:
+            if ticket is not None:
+                said: _Share = _loaded(self._tickets, ticket, _Ticket, "ticket_invalid")
+            elif key.startswith(SHARE_PREFIX):
+                text = key.removeprefix(SHARE_PREFIX)
+                said = _loaded(self._shares, text, _Share, "read_key_unknown")
+            else:
+                found = self._projects.reader(key)
+                return Holder(key_hash(key)[:ID_CHARS], found is not None)
+        except RequestError:
+            return Holder("", known=False)
+        return Holder(said.share or said.key, known=True)
 
     def ends(self, access: Access) -> int | None:
         """When it does, if nobody revokes it before: epoch seconds."""

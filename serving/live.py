@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import gevent
@@ -20,14 +21,19 @@ RESUBSCRIBE_SECONDS: Final = 0.1  # between two subscriptions of one socket
 LATEST: Final = 1e11  # seconds: no clock says more
 
 
-def serve(socket: Any, hub: Hub, gate: Gate, access: Access) -> int:
-    """Everything that is said on one socket, until either side closes it. The bytes written."""
+def serve(
+    socket: Any, hub: Hub, gate: Gate, access: Access, admit: Callable[[], None] = lambda: None
+) -> int:
+    """Everything that is said on one socket, until either side closes it. The bytes written.
+
+    `admit` counts a change of mind as a request; it raises RequestError.
+    """
     wire = Wire(socket)
     reason = "client"
     metrics.SERVICE_SOCKETS.move(1)
     try:
         with gate.hold(access, wire.event) as held:
-            reason = _serve(socket, wire, hub, held)
+            reason = _serve(socket, wire, hub, held, admit)
     except ConnectionClosed:
         return wire.sent
     finally:
@@ -37,10 +43,10 @@ def serve(socket: Any, hub: Hub, gate: Gate, access: Access) -> int:
     return wire.sent
 
 
-def _serve(socket: Any, wire: Wire, hub: Hub, held: Hold) -> str:
+def _serve(socket: Any, wire: Wire, hub: Hub, held: Hold, admit: Callable[[], None]) -> str:
     """Why it was closed by us. Raises ConnectionClosed when the client is gone."""
     try:
-        return _talk(socket, wire, hub, held)
+        return _talk(socket, wire, hub, held, admit)
     except RequestError as error:
         wire.send(text_frame(error_message(error.code, error.message)))
         socket.close(1008, error.code)
@@ -53,7 +59,7 @@ def _serve(socket: Any, wire: Wire, hub: Hub, held: Hold) -> str:
         return "slow"
 
 
-def _talk(socket: Any, wire: Wire, hub: Hub, held: Hold) -> str:
+def _talk(socket: Any, wire: Wire, hub: Hub, held: Hold, admit: Callable[[], None]) -> str:
     """Until there is a reason to stop; then nothing is pushed any more."""
     opened = time.monotonic()
     place: Subscriber | None = None
@@ -65,6 +71,7 @@ def _talk(socket: Any, wire: Wire, hub: Hub, held: Hold) -> str:
             if text is not None:
                 filters, since = subscription(text, held.access)
                 if place is not None:
+                    admit()
                     place.leave()
                     gevent.sleep(RESUBSCRIBE_SECONDS)
                 place = hub.join(held.access.project, filters, wire.push, wire.event, since)

@@ -25,6 +25,20 @@ _WHEN: Final = {
 }
 _TIMES: Final = {"type": "array", "items": {"type": "integer"}}
 _TIMES_OR_NULL: Final = {"type": ["array", "null"], "items": {"type": "integer"}}
+_LIMIT_HEADERS: Final = {
+    "Retry-After": {
+        "schema": {"type": "integer", "minimum": 1},
+        "description": "Seconds; with `rate_limited`.",
+    },
+    "RateLimit-Policy": {
+        "schema": {"type": "string"},
+        "description": "Each limit by its setting: q at once, w seconds until all are back.",
+    },
+    "RateLimit": {
+        "schema": {"type": "string"},
+        "description": "Of each limit: r are left; t seconds until there are any.",
+    },
+}
 
 _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "start": {"schema": {**_WHEN, "default": "-24h"}, "description": _TIME},
@@ -109,7 +123,7 @@ def document() -> dict[str, Any]:
             "/v1/tickets": {"post": _tickets()},
             "/v1/shares": {"post": _shares()},
             "/v1/keys": {"get": _keys()},
-            "/v1/config": {"get": _plain("config", "What a dashboard on this machine needs.")},
+            "/v1/config": {"get": _config()},
             "/v1/openapi.json": {"get": _plain("openapi", "This document.")},
             "/v1/live.schema.json": {"get": _plain("messages", "The messages of /v1/live.")},
             "/healthz": {"get": _plain("healthz", "The process runs.")},
@@ -246,6 +260,7 @@ def _ledger() -> dict[str, Any]:
 def _live() -> dict[str, Any]:
     """Without an end, so its answer is no JSON."""
     found = _operation("live", "Live numbers as server-sent events.", sse.PARAMETERS, "Metrics")
+    found["responses"] |= _refusals(["rate_limited", "too_many_connections"])
     found["responses"]["200"] = {
         "description": "A message of /v1/live.schema.json in each event, whose id is its as_of.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -316,9 +331,13 @@ _VALUE: Final = {"type": "string", "minLength": 1, "maxLength": query.MAX_VALUE_
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"header": []}, {"bearer": []}]
 _BY_KEY: Final = (
     *("read_key_missing", "read_key_unknown", "read_key_revoked", "read_key_expired"),
-    *("project_not_allowed", "filter_not_allowed"),
+    *("project_not_allowed", "filter_not_allowed", "rate_limited"),
 )
 _BY_BODY: Final = ("body_too_large", "body_incomplete")
+
+
+def _config() -> dict[str, Any]:
+    return _plain("config", "What a dashboard on this machine needs.", ["rate_limited"])
 
 
 def _operation(name: str, summary: str, parameters: tuple[str, ...], schema: str) -> dict[str, Any]:
@@ -356,10 +375,13 @@ def _refusals(codes: list[str]) -> dict[str, Any]:
     for code in codes:
         found.setdefault(str(REQUEST_ERRORS[code].status), []).append(code)
     error = {"$ref": "#/components/schemas/Error"}
-    return {
+    refusals = {
         status: _json(" ".join(f"`{c}`: {REQUEST_ERRORS[c].message}" for c in several), error)
         for status, several in found.items()
     }
+    if "429" in refusals:
+        refusals["429"]["headers"] = _LIMIT_HEADERS
+    return refusals
 
 
 def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,20 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Self
 
+from events.address import LOOPBACK, TrustedProxies
+from serving.limits import Limit
 from telemetry import endpoint, logs
 
+GUESS: Final = 10  # requests that one with an unknown key counts for
+# Settings that bound what a client may do -> the error of what is over it.
+LIMITS: Final = {
+    "requests_per_ip": "rate_limited",
+    "burst_per_ip": "rate_limited",
+    "requests_per_key": "rate_limited",
+    "burst_per_key": "rate_limited",
+    "max_sockets_per_ip": "too_many_connections",
+    "max_sockets_per_key": "too_many_connections",
+}
 HELP: Final = {
     "host": "address to listen on",
     "port": "port to listen on",
@@ -24,6 +36,13 @@ HELP: Final = {
     "workers": "processes",
     **endpoint.HELP,
     "log_format": logs.HELP,
+    "trusted_proxies": "networks whose X-Forwarded-For is believed, with commas",
+    "requests_per_ip": "requests a second of one client, IPv6 by /64; 0: any number",
+    "burst_per_ip": f"of these at once, at least {GUESS}: an unknown key counts for so many",
+    "requests_per_key": "requests a second with one key, of all clients; 0: any number",
+    "burst_per_key": "of these at once",
+    "max_sockets_per_ip": "live connections of one client in one process; 0: any number",
+    "max_sockets_per_key": "live connections with one key in one process; 0: any number",
 }
 
 
@@ -44,6 +63,36 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = endpoint.SERVICE_PORT
     log_format: str = "text"
+    trusted_proxies: str = ",".join(LOOPBACK)
+    requests_per_ip: int = 200
+    burst_per_ip: int = 2_000
+    requests_per_key: int = 1_000
+    burst_per_key: int = 5_000
+    max_sockets_per_ip: int = 200
+    max_sockets_per_key: int = 5_000
+
+    def __post_init__(self) -> None:
+        """Raises ValueError on a limit that makes no sense."""
+        TrustedProxies(self.proxy_networks)
+        by_ip, by_key = self.limits
+        by_ip.check(GUESS)
+        by_key.check(1)
+        for name in ("max_sockets_per_ip", "max_sockets_per_key"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is too small: {getattr(self, name)}")
+
+    @property
+    def proxy_networks(self) -> list[str]:
+        """`trusted_proxies` as a list."""
+        return [part.strip() for part in self.trusted_proxies.split(",") if part.strip()]
+
+    @property
+    def limits(self) -> tuple[Limit, Limit]:
+        """Of requests: of a client, and of a key."""
+        return (
+            Limit("service", "requests_per_ip", self.requests_per_ip, self.burst_per_ip),
+            Limit("service", "requests_per_key", self.requests_per_key, self.burst_per_key),
+        )
 
     @classmethod
     def parse(cls, arguments: Sequence[str]) -> Self:
@@ -56,4 +105,7 @@ class Settings:
             parser.add_argument(
                 f"--{item.name}", type=kind, default=item.default, choices=choices, help=text
             )
-        return cls(**vars(parser.parse_args(arguments)))
+        try:
+            return cls(**vars(parser.parse_args(arguments)))
+        except ValueError as error:
+            parser.error(str(error))

@@ -90,6 +90,18 @@ COLLECTOR_MEMORY_ERRORS: Final = COLLECTOR.count(
     "memory_errors_total",
     "Round trips that failed; batches are taken unchecked, the job drops repeats.",
 )
+COLLECTOR_LIMITED: Final = COLLECTOR.count(
+    "limited_requests_total",
+    "Requests refused by a limit, by the setting that makes it.",
+    Label("limit", ("requests_per_ip", "events_per_key")),
+)
+COLLECTOR_LEASES: Final = COLLECTOR.times(
+    "lease_seconds", "Round trips for tokens of shared limits (Redis), failed ones too."
+)
+COLLECTOR_LIMITS_LOCAL: Final = COLLECTOR.count(
+    "limits_local_total",
+    "Checks of limits that this process made alone, since Redis was away.",
+)
 
 # --- the query and push service
 SERVICE_ROUTES: Final = (
@@ -159,6 +171,19 @@ SERVICE_LIVE_MESSAGES: Final = SERVICE.count(
     "live_messages_total", "Frames written to sockets, pings and pongs too."
 )
 SERVICE_LIVE_BYTES: Final = SERVICE.count("live_bytes_total", "Bytes written to sockets.")
+
+SERVICE_LIMITED: Final = SERVICE.count(
+    "limited_requests_total",
+    "Requests and connections refused by a limit, by the setting that makes it.",
+    Label(
+        "limit",
+        ("requests_per_ip", "requests_per_key", "max_sockets_per_ip", "max_sockets_per_key"),
+    ),
+)
+SERVICE_LIMITS_LOCAL: Final = SERVICE.count(
+    "limits_local_total",
+    "Requests counted in this process alone, since Redis was away.",
+)
 
 SERVICE_AUDITS: Final = SERVICE.count(
     "ledger_audits_total",

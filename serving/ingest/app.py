@@ -21,12 +21,15 @@ from serving.ingest.budget import Budget
 from serving.ingest.buffers import Buffers
 from serving.ingest.errors import ClientGone, Headers, RequestError
 from serving.ingest.intake import Intake
+from serving.ingest.leases import Leases
 from serving.ingest.ledger import Ledger
+from serving.ingest.limits import Limits
 from serving.ingest.memory import Memory
 from serving.ingest.producer import Broker
 from serving.ingest.readiness import Readiness
 from serving.ingest.settings import Settings
-from serving.projects import FOLLOW_SECONDS, Project, Projects
+from serving.limit_headers import NAMES
+from serving.projects import FOLLOW_SECONDS, Projects, Writer
 from telemetry import logs, metrics
 
 _log = logging.getLogger(__name__)
@@ -38,7 +41,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _JSON: Final[Headers] = [
     (b"content-type", b"application/json"),
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"Retry-After"),
+    (b"access-control-expose-headers", f"Retry-After, {NAMES}".encode()),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 ]
@@ -69,12 +72,14 @@ class Collector:
         broker: Broker,
         memory: Memory,
         ledger: Ledger | None = None,
+        leases: Leases | None = None,
     ) -> None:
         self._projects = projects
         self._ledger = ledger
         self._country = countries.country
         self._broker = broker
         self._memory = memory
+        self._limits = Limits(settings, Leases() if leases is None else leases)
         self._proxies = TrustedProxies(settings.proxy_networks)
         self._body_timeout_s = settings.body_timeout_ms / 1_000
         self._retry_after = str(settings.retry_after_s).encode()
@@ -140,18 +145,22 @@ class Collector:
         if self._stopping:
             raise RequestError("shutting_down")
         headers = dict(scope["headers"])
-        project = self._project(headers, scope["query_string"])
+        peer = scope["client"][0] if scope.get("client") else None
+        address = self._proxies.client_address(peer, _forwarded_for(scope))
+        await self._limits.request(address)
+        project, key = self._writer(headers, scope["query_string"])
         zipped = check_headers(headers)
         body = await receive_body(receive, self._body_timeout_s, self.budget)
         metrics.COLLECTOR_BODY.add(len(body))
         read = self._intake.read(gunzip(body) if zipped else body, project)
         del body
-        peer = scope["client"][0] if scope.get("client") else None
-        country = self._country(self._proxies.client_address(peer, _forwarded_for(scope)))
+        if self._limits.counts_events:
+            await self._limits.events(key.id, read.received)
+        country = self._country(address)
         agent = classify(headers.get(b"user-agent", b"").decode("latin-1"))
         return await self._intake.take(read, project, country, agent)
 
-    def _project(self, headers: dict[bytes, bytes], query: bytes) -> Project:
+    def _writer(self, headers: dict[bytes, bytes], query: bytes) -> Writer:
         key = headers.get(b"x-write-key", b"").decode("latin-1")
         if not key:
             key = _key_in(query)
@@ -166,7 +175,7 @@ class Collector:
         origins = found.key.origins
         if origins and not origin_matches(headers.get(b"origin", b"").decode("latin-1"), origins):
             raise RequestError("origin_not_allowed")
-        return found.project
+        return found
 
     async def _follow(self) -> None:
         while True:
@@ -185,7 +194,9 @@ class Collector:
     def _error_headers(self, error: RequestError) -> Headers:
         if error.status == 503:
             return [*_JSON, (b"retry-after", self._retry_after)]
-        return [*_JSON, (b"connection", b"close")] if error.code in _CLOSING else _JSON
+        if error.code in _CLOSING:
+            return [*_JSON, (b"connection", b"close")]
+        return [*_JSON, *error.headers]
 
     async def _live(self, receive: Receive, send: Send) -> None:
         following: asyncio.Task[None]
@@ -203,6 +214,7 @@ class Collector:
                 await self._buffers.drain()
                 await self._broker.stop()
                 await self._memory.stop()
+                await self._limits.stop()
                 if self._ledger is not None:
                     await self._ledger.stop()
                 await send({"type": "lifespan.shutdown.complete"})

@@ -8,12 +8,16 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class RequestError(Exception):
-    """`code` is one of `events.reasons.REQUEST_ERRORS`, which gives status and message."""
+    """`code` is one of `events.reasons.REQUEST_ERRORS`, which gives status and message.
 
-    def __init__(self, code: str, detail: str = "") -> None:
+    `headers` go with the answer, in lower case.
+    """
+
+    def __init__(self, code: str, detail: str = "", headers: Headers | None = None) -> None:
         super().__init__(code)
         self.code = code
         self.detail = detail
+        self.headers: Headers = headers or []
 
     @property
     def status(self) -> int:

@@ -5,22 +5,20 @@ batches are accepted all the same, and the pipeline leaves out the repeats.
 """
 
 import asyncio
-import logging
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from serving.ingest.connect import open_redis
+from serving.ingest.link import Link
 from telemetry import metrics
 
-_log = logging.getLogger(__name__)
-
 KEEP_S: Final = 86_400
-PAUSE_S: Final = 1.0  # after a failure Redis is left alone for so long
 _COMPRESS_ABOVE: Final = 512
 # Keeps as many as there are values, and gets the other keys: one command, since the client takes
 # 40 us for every command and its answer.
@@ -61,17 +59,14 @@ def batch_key(project: str, batch_id: str) -> str:
 
 
 class RedisMemory:
-    """`Memory` in Redis. An outage costs one timeout a second, and is logged once."""
+    """`Memory` in Redis; what an outage costs, `link` says."""
 
     def __init__(
         self, redis: "Redis", timeout_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._redis = redis
         self._timeout_s = timeout_s
-        self._clock = clock
-        self._away_until = float("-inf")
-        self._away = False
-        self.outages = 0
+        self.link = Link(timeout_s, clock)
         self._reads: list[_Question] = []
         self._writes: list[_Fact] = []
         self._worker: asyncio.Task[None] | None = None
@@ -83,7 +78,7 @@ class RedisMemory:
 
     async def get(self, key: str) -> bytes | None:
         """The reply, or None when there is none or Redis is away."""
-        if self._clock() < self._away_until:
+        if self.link.away:
             return None
         future = asyncio.get_running_loop().create_future()
         self._reads.append((key, future))
@@ -93,7 +88,7 @@ class RedisMemory:
 
     def put(self, key: str, reply: bytes, done: Callable[[], object]) -> None:
         """`done` is called at once while Redis is away."""
-        if self._clock() < self._away_until:
+        if self.link.away:
             done()
             return
         self._writes.append((key, _pack(reply), done))
@@ -123,15 +118,13 @@ class RedisMemory:
             reads, self._reads = self._reads, []
             writes, self._writes = self._writes, []
             values: list[bytes | None] = [None] * len(reads)
-            if self._clock() >= self._away_until:
+            if not self.link.away:
                 began = time.perf_counter()
-                try:
-                    async with asyncio.timeout(self._timeout_s):
-                        values = await self._round(reads, writes)
-                    self._note(None)
-                except (RedisError, OSError, TimeoutError) as error:
-                    self._note(error)
+                found = await self.link.ask(partial(self._round, reads, writes))
+                if found is None:
                     metrics.COLLECTOR_MEMORY_ERRORS.inc()
+                else:
+                    values = found
                 metrics.COLLECTOR_MEMORY.observe(time.perf_counter() - began)
             for (_, future), value in zip(reads, values, strict=True):
                 if not future.done():
@@ -144,18 +137,6 @@ class RedisMemory:
         values = [value for _, value, _ in writes]
         found: Any = self._redis.eval(_ROUND, len(keys), *keys, KEEP_S, *values)
         return list(await found)
-
-    def _note(self, error: Exception | None) -> None:
-        if error is not None:
-            self._away_until = self._clock() + PAUSE_S
-            if not self._away:
-                self.outages += 1
-                _log.warning(
-                    "Redis is away (%s): batches are accepted unchecked", type(error).__name__
-                )
-        elif self._away:
-            _log.info("Redis is back")
-        self._away = error is not None
 
 
 def _pack(reply: bytes) -> bytes:

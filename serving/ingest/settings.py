@@ -7,8 +7,17 @@ from pathlib import Path
 from typing import Final, Self
 
 from events.address import LOOPBACK, TrustedProxies
+from events.limits import MAX_EVENTS_PER_REQUEST
+from serving.limits import Limit
 from telemetry import endpoint, logs
 
+# Settings that bound what a client may do -> the error of what is over it.
+LIMITS: Final = {
+    "requests_per_ip": "rate_limited",
+    "burst_per_ip": "rate_limited",
+    "events_per_key": "rate_limited",
+    "burst_events_per_key": "rate_limited",
+}
 HELP: Final = {
     "host": "address to listen on",
     "port": "port to listen on; 0 takes a free one",
@@ -29,7 +38,14 @@ HELP: Final = {
     "redis_timeout_ms": "longest wait for Redis; a slower one is done without",
     **endpoint.HELP,
     "log_format": logs.HELP,
+    "requests_per_ip": "requests a second of one client, IPv6 by /64; 0: any number",
+    "burst_per_ip": "of these at once",
+    "events_per_key": "events a second with one write key, of all clients; 0: any number",
+    "burst_events_per_key": "of these at once, "
+    f"at least the {MAX_EVENTS_PER_REQUEST:,} that one request may carry",
 }
+
+_MAY_BE_0: Final = ("port", "linger_ms", "metrics_port", "requests_per_ip", "events_per_key")
 
 
 @dataclass(frozen=True)
@@ -56,6 +72,10 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = endpoint.COLLECTOR_PORT
     log_format: str = "text"
+    requests_per_ip: int = 1_000
+    burst_per_ip: int = 5_000
+    events_per_key: int = 0
+    burst_events_per_key: int = 1_000_000
 
     def __post_init__(self) -> None:
         """Raises ValueError on a setting that makes no sense."""
@@ -63,14 +83,31 @@ class Settings:
         logs.check(self.log_format)
         for option in fields(self):
             value = getattr(self, option.name)
-            least = 0 if option.name in ("port", "linger_ms", "metrics_port") else 1
+            least = 0 if option.name in _MAY_BE_0 else 1
             if isinstance(value, int) and value < least:
                 raise ValueError(f"{option.name} is too small: {value}")
+        requests, events = self.limits
+        requests.check(1)
+        events.check(MAX_EVENTS_PER_REQUEST)
 
     @property
     def proxy_networks(self) -> list[str]:
         """`trusted_proxies` as a list."""
         return [part.strip() for part in self.trusted_proxies.split(",") if part.strip()]
+
+    @property
+    def limits(self) -> tuple[Limit, Limit]:
+        """Of a client's requests, and of a key's events."""
+        return (
+            Limit("collector", "requests_per_ip", self.requests_per_ip, self.burst_per_ip),
+            Limit(
+                "collector",
+                "events_per_key",
+                self.events_per_key,
+                self.burst_events_per_key,
+                "events",
+            ),
+        )
 
     @classmethod
     def parse(cls, arguments: Sequence[str]) -> Self:

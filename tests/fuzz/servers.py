@@ -3,6 +3,7 @@
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 from deploy.children import PythonChild, answers_ready
 from deploy.clickhouse import ClickHouseServer
@@ -13,6 +14,12 @@ from stores.clickhouse_tables import Options
 from tests.fuzz.http import HttpTarget
 from tests.fuzz.report import resident_mb_of
 from tests.fuzz.service import ServiceTarget
+
+# All cases come from one address, with keys from chance.
+_UNLIMITED: Final = {
+    "collector": ["--requests_per_ip=0"],
+    "service": ["--requests_per_ip=0", "--requests_per_key=0"],
+}
 
 
 def collector(stack: ExitStack) -> tuple[HttpTarget, int]:
@@ -48,7 +55,7 @@ def program(name: str, options: list[str], port: int, folder: Path) -> PythonChi
     module = {"collector": "serving.collector", "service": "serving.app"}[name]
     return PythonChild(
         name,
-        [module, "--port", str(port), "--metrics_port", "0", *options],
+        [module, "--port", str(port), "--metrics_port", "0", *_UNLIMITED[name], *options],
         answers_ready(port),
         log_path=folder / f"{name}.log",
         environment={},

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import redis
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 from schemathesis.checks import CheckFunction
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -67,7 +68,8 @@ def app(valkey: ValkeyServer, clickhouse: ClickHouseServer) -> Iterator[flask.Fl
         hot.write(list(_panes(now - ago * MINUTE)))
         cold.write(list(_panes(now - ago * MINUTE)))
     hot.beat(now, since=0)
-    yield create_app(Settings(refresh_seconds=0.1), client, Projects.load(None), cold, events)
+    settings = Settings(refresh_seconds=0.1, requests_per_ip=0, requests_per_key=0)
+    yield create_app(settings, client, Projects.load(None), cold, events)
     cold.close()
     events.close()
     client.close()
@@ -78,7 +80,7 @@ schema = schemathesis.openapi.from_dict(openapi.document()).exclude(path="/v1/li
 
 
 @schema.parametrize()
-@settings(
+@examples(
     max_examples=300,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

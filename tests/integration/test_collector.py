@@ -179,6 +179,30 @@ def test_sigterm_finishes_what_waits(
     assert len(stored(kafka, "last-", 5)) == 5
 
 
+def test_two_collectors_refuse_a_client_together_and_nobody_else(
+    kafka: KafkaServer, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    ensure_topics(kafka.address, {TOPIC: PARTITIONS})
+    limits = ("--requests_per_ip=1", "--burst_per_ip=20")
+    both = [start(kafka.address, valkey.address, tmp_path, *limits) for _ in range(2)]
+    client = {"X-Forwarded-For": "192.0.2.77"}
+    try:
+        wait_for("broker", lambda: {one.call("/readyz")[0] for one in both} == {200}, 20)
+        began = time.monotonic()
+        answers = [both[n % 2].call("/v1/events", events("c-", 1), client) for n in range(50)]
+        took = time.monotonic() - began
+        statuses = [status for status, _ in answers]
+        assert set(statuses) == {202, 429}
+        assert 20 <= statuses.count(202) <= 20 + took + 1
+        refused = answers[statuses.index(429)][1]["error"]
+        assert refused["code"] == "rate_limited"
+        assert "requests_per_ip is 1 a second" in refused["message"]
+        other = {"X-Forwarded-For": "192.0.2.78"}
+        assert both[0].call("/v1/events", events("c-", 1), other)[0] == 202
+    finally:
+        assert [stop(one) for one in both] == [0, 0]
+
+
 def test_without_redis_events_are_taken(kafka: KafkaServer, tmp_path: Path) -> None:
     ensure_topics(kafka.address, {TOPIC: PARTITIONS})
     running = start(kafka.address, f"redis://{HOST}:{free_port()}/0", tmp_path)

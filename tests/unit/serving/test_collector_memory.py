@@ -6,7 +6,8 @@ from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from serving.ingest.memory import KEEP_S, PAUSE_S, RedisMemory, batch_key
+from serving.ingest.link import PAUSE_S
+from serving.ingest.memory import KEEP_S, RedisMemory, batch_key
 
 
 class Server:
@@ -107,14 +108,14 @@ def test_an_outage_is_noted_once_and_costs_one_try_a_second(caplog):
         clock.now += PAUSE_S
         await memory.get("k")
         assert server.rounds == 2
-        assert memory.outages == 1
+        assert memory.link.outages == 1
         server.away = False
         clock.now += PAUSE_S
         await put(memory, "k", b"{}")
         assert await memory.get("k") == b"{}"
         assert await memory.reachable()
 
-    with caplog.at_level(logging.INFO, "serving.ingest.memory"):
+    with caplog.at_level(logging.INFO, "serving.ingest.link"):
         run(story())
     assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
 
