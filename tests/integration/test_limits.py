@@ -59,8 +59,8 @@ def test_the_script_is_the_model(valkey: ValkeyServer, buckets: Any, calls: Any)
         levels: list[Level | None] = [None] * len(rules)
         for pause, size, amounts in calls:
             asks = [Ask(rule, "w", *amounts[i]) for i, rule in enumerate(rules)]
-            asks = asks[: len(asks) // size * size]
             age(client, asks, pause)
+            asks = asks[: len(asks) // size * size]
             levels = [level and Level(level.micro, level.at - pause) for level in levels]
             said: Any = client.eval(SCRIPT, *arguments(asks, size))
             for first in range(0, len(asks), size):
