@@ -107,10 +107,11 @@ class _Client(asyncio.Protocol):
             self.ready.set_result(False)
 
     def _read(self, text: bytes) -> None:
+        if not self._people.heard(self._chosen, text):
+            return
         if not self.ready.done():
             self._people.first.append(time.time() - self.opened)
             self.ready.set_result(True)
-        self._people.heard(self._chosen, text)
         at = text.rfind(_MARK)
         end = text.find(b"]", at)
         if at < 0 or end == at + len(_MARK):
@@ -203,10 +204,15 @@ class _People:
             "said": dict(self._said),
         }
 
-    def heard(self, chosen: Filter, text: bytes) -> None:
-        """Remember of when the numbers of a filter are."""
-        start = text.index(_AS_OF) + len(_AS_OF)
+    def heard(self, chosen: Filter, text: bytes) -> bool:
+        """Remember of when the numbers of a filter are. Whether it was numbers that came."""
+        start = text.find(_AS_OF)
+        if start < 0:  # an announcement or an error
+            self.fail(text[:200].decode())
+            return False
+        start += len(_AS_OF)
         self._as_of[chosen["country"]] = float(text[start : text.index(b",", start)])
+        return True
 
     def wish(self, chosen: Filter) -> bytes:
         """A subscribe message; who comes back asks for what came since, as the dashboard does."""

@@ -27,6 +27,7 @@ from serving.gate import (
     key_of,
 )
 from serving.ingest.errors import RequestError
+from serving.limit_headers import NAMES
 from serving.projects import FOLLOW_SECONDS, Projects
 from telemetry import metrics
 
@@ -36,7 +37,7 @@ _CREATED: Final = 201
 _CORS: Final = {
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Last-Event-ID, X-Read-Key",
-    "Access-Control-Expose-Headers": "Retry-After",
+    "Access-Control-Expose-Headers": f"Retry-After, {NAMES}",
     "Access-Control-Max-Age": "600",
 }
 

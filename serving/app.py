@@ -60,7 +60,7 @@ from serving.secret import new_secret, read_secret
 from serving.server_log import ServerLog
 from serving.settings import Settings
 from serving.throttle import Throttle
-from serving.wire import SEND_SECONDS, NoThread
+from serving.wire import NoThread
 from stores.cold import keeps_events, open_cold, open_events
 from stores.contract import Reader, StoreUnavailable, TooMuch
 from stores.hot import HotStore, open_redis
@@ -216,8 +216,7 @@ def create_app(
         asked = sse.parse(arguments, flask.request.headers.get("Last-Event-ID"), access)
         line = flask.request.environ.get("gunicorn.socket")
         limit = (lambda _: None) if line is None else line.settimeout
-        limit(SEND_SECONDS)  # for one that does not read
-        events = sse.stream(hub, gate, access, asked, lambda: limit(None))
+        events = sse.stream(hub, gate, access, asked, limit)
         return flask.Response(
             events, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"}
         )

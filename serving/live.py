@@ -11,7 +11,10 @@ from simple_websocket import ConnectionClosed
 from serving import query
 from serving.gate import Access, Gate, Hold
 from serving.ingest.errors import RequestError
-from serving.push import Hub, Leaving, Overrun, Subscriber, error_message
+from serving.notices import error_message, leaving_message
+from serving.push import Hub
+from serving.shape import ALL, Shape, shape_of
+from serving.subscriber import Leaving, Overrun, Subscriber
 from serving.wire import PING_SECONDS, Wire, text_frame
 from telemetry import metrics
 
@@ -51,7 +54,8 @@ def _serve(socket: Any, wire: Wire, hub: Hub, held: Hold, admit: Callable[[], No
         wire.send(text_frame(error_message(error.code, error.message)))
         socket.close(1008, error.code)
         return "refused"
-    except Leaving:
+    except Leaving as leaving:
+        wire.send(text_frame(leaving_message(leaving.within)))
         socket.close(1001, "the server restarts")
         return "stopping"
     except Overrun:
@@ -69,12 +73,19 @@ def _talk(socket: Any, wire: Wire, hub: Hub, held: Hold, admit: Callable[[], Non
             wire.flush()
             text = wire.receive()
             if text is not None:
-                filters, since = subscription(text, held.access)
+                asked = subscription(text, held.access)
                 if place is not None:
                     admit()
                     place.leave()
                     gevent.sleep(RESUBSCRIBE_SECONDS)
-                place = hub.join(held.access.project, filters, wire.push, wire.event, since)
+                place = hub.join(
+                    held.access.project,
+                    asked.filters,
+                    wire.push,
+                    wire.event,
+                    asked.since,
+                    asked.shape,
+                )
             elif place is None:
                 if time.monotonic() > opened + SUBSCRIBE_SECONDS:
                     socket.close(1008, "no subscription")
@@ -95,12 +106,14 @@ class Subscription(NamedTuple):
 
     filters: dict[str, str]
     since: float | None
+    shape: Shape = ALL
 
 
 def subscription(text: str | bytes, access: Access) -> Subscription:
     """A subscribe message, within what `access` opens. Raises RequestError."""
     wrong = RequestError(
-        "parameter_invalid", 'Send {"type": "subscribe", "filter": …, "since": …}.'
+        "parameter_invalid",
+        'Send {"type": "subscribe", "filter": …, "metrics": …, "dimensions": …, "since": …}.',
     )
     try:
         message = json.loads(text)
@@ -117,4 +130,5 @@ def subscription(text: str | bytes, access: Access) -> Subscription:
     ):
         raise wrong
     query.check_filter({name: (value,) for name, value in filters.items()})
-    return Subscription(access.within(filters), None if since is None else float(since))
+    shape = shape_of(message.get("metrics"), message.get("dimensions"))
+    return Subscription(access.within(filters), None if since is None else float(since), shape)

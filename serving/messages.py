@@ -2,18 +2,34 @@
 
 A client sends `subscribe`, once or whenever it wants something else. It is sent a `snapshot` of the
 last 24 hours, or, when it said `since` and that is known, a `delta` of what it missed; then a
-`delta` whenever something has changed, and at every refresh in any case. After an `error` whose
-code is `store_unavailable` it goes on, with numbers as soon as there are any; any other error ends
-the connection. New kinds of messages and new properties are no new version: leave out what you do
-not know.
+`delta` whenever something has changed, and at every refresh in any case: when nothing comes in any
+more, its minutes are empty, and the figures of `now` fall. `metrics` chooses the columns;
+`dimensions` asks for `top`, the largest values of the last hour, which are read every ten seconds,
+and are in a snapshot, in the delta of what was missed, and in any other delta when they have
+changed.
+
+After an `error` whose code is `store_unavailable` it goes on, with numbers as soon as there are
+any; any other error ends the connection. `announce` is no numbers either. Its reason says what it
+is about. `degraded`: the service cannot keep its pace, and `refresh_seconds` is the longest time
+between two messages from now on; said once for each change, and to whoever comes meanwhile.
+`normal`: the usual pace again. `leaving`: the process stops (a deployment), and closes the
+connection with 1001. Come back after a random part of `reconnect_within_seconds`, so that not all
+come at once, and do not take it for a failure; `since` still holds.
+
+The service pings every 40 seconds with the WebSocket's own ping, which every client library
+answers by itself; who is not heard of for 100 seconds is cut. Server-sent events have a comment
+every 15 silent seconds. Who does not read is sent a snapshot in place of what it missed, and at the
+next time is closed with 1013. New kinds of messages, reasons and properties are no new version:
+leave out what you do not know.
 """
 
 from typing import Any, Final
 
 from events.reasons import REQUEST_ERRORS
+from serving import notices, top
 from serving.live import LATEST
 from serving.query import MAX_VALUE_CHARS
-from serving.view import SHOWN
+from serving.shape import METRICS, SHOWN
 from stores.pane import DIMENSIONS, STATUS_NAMES
 
 _TEXT: Final = {"type": "string"}
@@ -33,6 +49,7 @@ def document() -> dict[str, Any]:
             "The minutes that have changed, in their order: each takes the place of the one that "
             "is known, and minutes over 24 hours old are left out from now on.",
         ),
+        "announce": _announce(),
         "error": _object(
             {
                 "type": {"const": "error"},
@@ -59,19 +76,40 @@ def _subscribe() -> dict[str, Any]:
             "additionalProperties": False,
             "description": "None, one or several dimensions, with a value each.",
         },
+        "metrics": {
+            **_names(METRICS),
+            "minItems": 1,
+            "description": f"Columns of the minutes; by default all but {METRICS[-1]}.",
+        },
+        "dimensions": {
+            **_names(DIMENSIONS),
+            "description": "Whose top values are wanted; by default of none.",
+        },
         "since": {
             "type": ["number", "null"],
             "minimum": 0,
             "maximum": LATEST,
-            "description": "`as_of` of the last message for the same filter, whose numbers are "
-            "still there.",
+            "description": "`as_of` of the last message for the same filter, metrics and "
+            "dimensions, whose numbers are still there.",
         },
     }
     return found
 
 
+def _announce() -> dict[str, Any]:
+    """One or the other property, by the reason."""
+    paced = {
+        "reason": {"enum": ["degraded", "normal"]},
+        "refresh_seconds": {**_REAL, "exclusiveMinimum": 0},
+    }
+    within = {"type": "integer", "minimum": notices.SOONEST, "maximum": notices.LATEST}
+    leaving = {"reason": {"const": "leaving"}, "reconnect_within_seconds": within}
+    kind = {"type": {"const": "announce"}}
+    return {"oneOf": [_object({**kind, **paced}), _object({**kind, **leaving})]}
+
+
 def _numbers(kind: str, said: str) -> dict[str, Any]:
-    columns = dict.fromkeys(SHOWN, _column(_WHOLE))
+    columns = {name: _column(_REAL if name == "revenue" else _WHOLE) for name in METRICS}
     now = {
         "active_users": _or_null(_WHOLE, "Of the last five minutes; none with several filters."),
         "active_users_error": _or_null(_REAL, "Its standard error, in users."),
@@ -94,19 +132,44 @@ def _numbers(kind: str, said: str) -> dict[str, Any]:
             "as_of": {**_REAL, "description": f"{_SECONDS}: all numbers are at least of then."},
             "job": _object(job),
             "time": _column({**_WHOLE, "description": f"{_SECONDS}: where a minute begins."}),
-            "events": _column(_WHOLE),
-            "revenue": _column(_REAL),
             "status": _column({"enum": list(STATUS_NAMES)}),
             "now": _object(now),
-            **columns,
         }
     )
-    return {**found, "description": said}
+    ranked = {
+        "type": "object",
+        "properties": dict.fromkeys(DIMENSIONS, _top()),
+        "additionalProperties": False,
+        "description": "The largest values of dimensions, of what passes the filter.",
+    }
+    found["properties"] |= {**columns, "top": ranked}
+    return {**found, "description": f"{said} Of the columns those that were asked for."}
+
+
+def _top() -> dict[str, Any]:
+    """As columns over the values of one dimension."""
+    columns = {name: _column(_REAL if name == "revenue" else _WHOLE) for name in SHOWN}
+    values = f"At most {top.LIMIT}, most events first; then `other`, which is the rest, if any."
+    share = {"type": ["number", "null"], "description": "Of the events of all; null of none."}
+    return _object(
+        {
+            "start": {**_WHOLE, "description": _SECONDS},
+            "end": {**_WHOLE, "description": f"{_SECONDS}, exclusive: in the minute in progress."},
+            "values": {**_column(_TEXT), "maxItems": top.LIMIT + 1, "description": values},
+            **columns,
+            "share": _column(share),
+        }
+    )
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
     """With all of these."""
     return {"type": "object", "properties": dict(properties), "required": list(properties)}
+
+
+def _names(allowed: tuple[str, ...]) -> dict[str, Any]:
+    """Some of these, each at most once."""
+    return {"type": ["array", "null"], "items": {"enum": list(allowed)}, "uniqueItems": True}
 
 
 def _column(items: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from events.reasons import REQUEST_ERRORS
-from serving import breakdown, ledger, query, sse, times
+from serving import breakdown, ledger, query, shape, sse, times
 from serving.arguments import PROJECT
 from serving.gate import MAX_SHARE_SECONDS, MIN_SHARE_SECONDS, SHARE_SECONDS
 from serving.live import LATEST
@@ -91,7 +91,8 @@ _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     },
     "since": {
         "schema": {"type": "number", "minimum": 0, "maximum": LATEST},
-        "description": "as_of of the last message for the same filter; Last-Event-ID says it too.",
+        "description": "as_of of the last message for the same filter, metrics and dimensions; "
+        "Last-Event-ID says it too.",
     },
     "ticket": {
         "schema": {"type": "string"},
@@ -105,6 +106,23 @@ _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "schema": {"enum": list(breakdown.SUBJECTS)},
         "required": True,
         "description": "Of what. Pages need raw events in ClickHouse.",
+    },
+}
+_LIVE_PARAMETERS: Final[dict[str, dict[str, Any]]] = {
+    **_PARAMETERS,
+    "metrics": {
+        "schema": {
+            "type": "array",
+            "items": {"enum": list(shape.METRICS)},
+            "minItems": 1,
+            "uniqueItems": True,
+            "default": list(shape.SHOWN),
+        },
+        "description": "The columns of a message.",
+    },
+    "dimensions": {
+        "schema": {"type": "array", "items": {"enum": list(DIMENSIONS)}, "uniqueItems": True},
+        "description": "Whose top values of the last hour are in `top`.",
     },
 }
 
@@ -260,6 +278,7 @@ def _ledger() -> dict[str, Any]:
 def _live() -> dict[str, Any]:
     """Without an end, so its answer is no JSON."""
     found = _operation("live", "Live numbers as server-sent events.", sse.PARAMETERS, "Metrics")
+    found["parameters"] = [_parameter(name, _LIVE_PARAMETERS) for name in sse.PARAMETERS]
     found["responses"] |= _refusals(["rate_limited", "too_many_connections"])
     found["responses"]["200"] = {
         "description": "A message of /v1/live.schema.json in each event, whose id is its as_of.",
@@ -354,8 +373,8 @@ def _operation(name: str, summary: str, parameters: tuple[str, ...], schema: str
     }
 
 
-def _parameter(name: str) -> dict[str, Any]:
-    found = {"name": name, "in": "query", **_PARAMETERS[name]}
+def _parameter(name: str, known: dict[str, dict[str, Any]] = _PARAMETERS) -> dict[str, Any]:
+    found = {"name": name, "in": "query", **known[name]}
     if found["schema"].get("type") == "array":
         found |= {"style": "form", "explode": name == "filter"}
     return found

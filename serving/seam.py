@@ -250,6 +250,14 @@ def _completeness(store: Reader, ask: Slice) -> Bits:
         return store.completeness(ask.project, ask.edges)
 
 
+def of_hot(hot: HotSource, answer: Callable[[Reading], _Answer]) -> _Answer:
+    """What `answer` makes of the hot store alone. Raises Unanswered."""
+    try:
+        return answer(Reading(hot, None, None, frozenset(), None, 0))
+    except _Failed as failed:
+        raise Unanswered from failed
+
+
 class _Failed(Exception):
     def __init__(self, store: str, reason: str) -> None:
         super().__init__(reason)

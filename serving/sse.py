@@ -4,6 +4,7 @@ For clients that no WebSocket gets through to. A message is an event whose id is
 browser that comes back says it in `Last-Event-ID`, and gets what it missed.
 """
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
@@ -14,13 +15,16 @@ from serving.arguments import check_names, invalid
 from serving.gate import Access, Gate, Hold
 from serving.ingest.errors import RequestError
 from serving.live import LATEST, Subscription
-from serving.push import Hub, Leaving, Overrun, error_message
-from serving.wire import count, payload_of
+from serving.notices import error_message, leaving_message
+from serving.push import Hub
+from serving.shape import shape_of
+from serving.subscriber import Leaving, Overrun
+from serving.wire import SEND_SECONDS, count, payload_of
 from telemetry import metrics
 
-PARAMETERS: Final = ("filter", "since", "ticket")
+PARAMETERS: Final = ("filter", "metrics", "dimensions", "since", "ticket")
 QUIET_SECONDS: Final = 15.0  # without a message, then a comment, so that proxies do not hang up
-_BACK: Final = b"retry: 2000\n\n"  # ms until a browser comes back
+_BACK: Final = 2_000  # ms until a browser comes back
 _AS_OF: Final = b'"as_of":'
 
 
@@ -40,26 +44,36 @@ def parse(
     if len(times) > 1 or not all(0 <= time <= LATEST for time in times):
         raise invalid("since is the as_of of a message.")
     filters = {name: values[0] for name, values in found.items()}
-    return Subscription(access.within(filters), times[0] if times else None)
+    shape = shape_of(_names(arguments, "metrics"), _names(arguments, "dimensions"))
+    return Subscription(access.within(filters), times[0] if times else None, shape)
 
 
 def stream(
-    hub: Hub, gate: Gate, access: Access, asked: Subscription, done: Callable[[], None]
+    hub: Hub,
+    gate: Gate,
+    access: Access,
+    asked: Subscription,
+    limit: Callable[[float | None], None],
 ) -> Iterator[bytes]:
-    """The events, until the client is gone, reads too slowly, may not, or this process stops."""
+    """The events, until the client is gone, reads too slowly, may not, or this process stops.
+
+    `limit` says how long, in seconds, a write may take.
+    """
     arrived = Event()
-    with gate.hold(access, arrived) as held:
-        yield from _stream(hub, held, asked, arrived, done)
+    limit(SEND_SECONDS)
+    try:
+        with gate.hold(access, arrived) as held:
+            yield from _stream(hub, held, asked, arrived)
+    finally:
+        limit(None)
 
 
-def _stream(
-    hub: Hub, held: Hold, asked: Subscription, arrived: Event, done: Callable[[], None]
-) -> Iterator[bytes]:
-    place = hub.join(held.access.project, asked.filters, _queue, arrived, asked.since)
+def _stream(hub: Hub, held: Hold, asked: Subscription, arrived: Event) -> Iterator[bytes]:
+    place = hub.join(held.access.project, asked.filters, _queue, arrived, asked.since, asked.shape)
     metrics.SERVICE_SOCKETS.move(1)
     reason = "client"
     try:
-        yield _BACK
+        yield _retry(_BACK)
         while True:
             held.check()
             frame = place.take()
@@ -69,8 +83,10 @@ def _stream(
                 yield event
             elif not arrived.wait(QUIET_SECONDS):
                 yield b":\n\n"
-    except Leaving:
+    except Leaving as leaving:
         reason = "stopping"
+        yield _retry(secrets.randbelow(leaving.within * 1_000))
+        yield _event(leaving_message(leaving.within))
     except Overrun:
         reason = "slow"
     except RequestError as error:
@@ -80,12 +96,22 @@ def _stream(
         place.leave()
         metrics.SERVICE_SOCKETS.move(-1)
         metrics.SERVICE_CLOSED.inc(reason)
-        done()
 
 
 def _queue(_: bytes) -> bool:
     """Nothing is written but by the one that answers the request."""
     return False
+
+
+def _names(arguments: Mapping[str, list[str]], parameter: str) -> list[str] | None:
+    """Names with commas; None when there are none."""
+    said = arguments.get(parameter)
+    return None if said is None else [name for text in said for name in text.split(",") if name]
+
+
+def _retry(wait: int) -> bytes:
+    """When a browser comes back after the end, in ms from then."""
+    return b"retry: %d\n\n" % wait
 
 
 def _event(message: bytes) -> bytes:

@@ -1,16 +1,22 @@
 """What one live feed shows: the last 24 hours, what changed in them, and the figures of now."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from events import sketch
 from serving.metrics import rate
 from serving.projects import Project
-from serving.series import events_of
+from serving.series import events_of, measure
+from serving.shape import ALL, Shape
+from serving.top import Top
 from stores.hot import HotStore
-from stores.pane import DIMENSIONS, MEASURES, MINUTE, PULSE, SKETCHED, STATUS_NAMES
+from stores.hot_calls import LiveRows, LiveSlice
+from stores.hot_reads import HotReader
+from stores.pane import DIMENSIONS, MEASURES, MINUTE, PULSE, STATUS_NAMES
 
 DAY_MINUTES: Final = 1_440
 PULSE_DELAY: Final = 5  # seconds until ten seconds are counted, on the way from client to store
@@ -18,7 +24,6 @@ PULSE_DELAY: Final = 5  # seconds until ten seconds are counted, on the way from
 RESUME_MARGIN: Final = 15.0  # seconds
 PULSES: Final = 3  # that events per second are the mean of
 _COLUMN: Final = {name: i for i, name in enumerate(MEASURES)}
-SHOWN: Final = ("page_views", "clicks", "purchases", "errors")
 Ints = NDArray[np.int64]
 Filter = tuple[tuple[str, str], ...]  # in the order of DIMENSIONS
 
@@ -36,11 +41,13 @@ class View:
         self._rows: Ints = np.zeros((DAY_MINUTES, len(MEASURES)), np.int64)
         self._status: NDArray[np.uint8] = np.zeros(DAY_MINUTES, np.uint8)
         self._changed_at: NDArray[np.float64] = np.zeros(DAY_MINUTES)  # as seen here
+        self._changed: NDArray[np.intp] = np.zeros(0, np.intp)  # at the last read
         self._first = float("inf")  # when it was read for the first time
         self._seq = 0
+        self._top = Top(HotReader(store), project, filters)
 
-    def read(self, now: float, since: int | None = None) -> bytes:
-        """Read the store; the delta since the last read. Raises redis.RedisError.
+    def read(self, now: float, since: int | None = None) -> None:
+        """Read the store. Raises redis.RedisError.
 
         Nothing has changed before the minute `since` (epoch seconds), as far as the caller knows;
         None: all may have. The minute that was in progress is read again in any case.
@@ -54,58 +61,49 @@ class View:
         if since is not None:
             first = max(start, min(since // MINUTE * MINUTE, end - (shift + 1) * MINUTE))
         known = (first - start) // MINUTE
-        read = self._store.series(name, self._grouping, self._values, first, end)
-        rows = np.concatenate([old_rows[:known], read])
-        status = self._store.status(name, start, end)
+        ten = int(now - PULSE_DELAY) // PULSE * PULSE
+        pulses = (ten - PULSES * PULSE, ten)
+        name, grouping, values = self._project.name, self._grouping, self._values
+        read = self._store.live(LiveSlice(name, grouping, values, first, start, end, pulses, now))
+        rows, status = np.concatenate([old_rows[:known], read.minutes]), read.status
         changed = np.flatnonzero((rows != old_rows).any(axis=1) | (status != old_status))
         changed_at = _moved(self._changed_at, shift)
         changed_at[changed] = now
-        live, job = self._live(rows, now), self._store.job()
-        # Nothing is kept before all is read: what a failed read had kept would be in no delta.
         self._start, self._rows, self._status = start, rows, status
-        self._changed_at, self._first = changed_at, min(self._first, now)
+        self._changed, self._changed_at = changed, changed_at
+        self._first = min(self._first, now)
         self._seq += 1
-        self._now, self._as_of, self._job = live, now, job
-        return self._encode("delta", changed)
+        self._now, self._as_of, self._job = _now(rows, read, now), now, read.job
+
+    def rank(self, now: float, dimensions: Collection[str]) -> None:
+        """Read the top values of dimensions, those that are due."""
+        self._top.read(now, dimensions)
 
     @property
     def known(self) -> bool:
         """Whether the store has ever been read."""
         return self._seq > 0
 
-    def snapshot(self) -> bytes:
-        """All minutes as of the last read."""
-        return self._encode("snapshot", np.arange(len(self._rows)))
+    def delta(self, shape: Shape = ALL) -> bytes:
+        """What the last read changed."""
+        return self._encode("delta", self._changed, shape, self._top.changed(shape.dimensions))
 
-    def gap(self, since: float) -> bytes | None:
+    def snapshot(self, shape: Shape = ALL) -> bytes:
+        """All minutes as of the last read."""
+        every = np.arange(len(self._rows))
+        return self._encode("snapshot", every, shape, self._top.known(shape.dimensions))
+
+    def gap(self, since: float, shape: Shape = ALL) -> bytes | None:
         """What has changed after the `as_of` of a client's last message; None: not known here."""
         start = min(since, self._as_of) - RESUME_MARGIN
         if start < self._first:
             return None
-        return self._encode("delta", np.flatnonzero(self._changed_at >= start))
+        which = np.flatnonzero(self._changed_at >= start)
+        return self._encode("delta", which, shape, self._top.known(shape.dimensions))
 
-    def _live(self, rows: Ints, now: float) -> dict[str, float | None]:
-        store, name = self._store, self._project.name
-        last = len(rows) - 1  # the minute in progress
-        five, hour = rows[last - 4 : last + 1], rows[last - 59 : last + 1]
-        events = int(events_of(five).sum())
-        active = None
-        if self._grouping in SKETCHED:
-            active = store.active_users(name, self._grouping, self._values, now)
-            end = int(now - PULSE_DELAY) // PULSE * PULSE
-            pulse = store.pulse(name, self._grouping, self._values, end - PULSES * PULSE, end)
-            per_second = float(events_of(pulse).sum()) / (PULSES * PULSE)
-        else:
-            per_second = float(events_of(rows[last - 1 : last + 1]).sum()) / (60 + now % 60)
-        return {
-            "active_users": None if active is None else active.users,
-            "active_users_error": None if active is None else round(active.error, 1),
-            "events_per_second": round(per_second, 2),
-            "revenue_per_hour": int(hour[:, _COLUMN["revenue_micros"]].sum()) / 1_000_000,
-            "error_rate": rate(int(five[:, _COLUMN["errors"]].sum()), events),
-        }
-
-    def _encode(self, kind: str, which: NDArray[np.intp]) -> bytes:
+    def _encode(
+        self, kind: str, which: NDArray[np.intp], shape: Shape, top: dict[str, Any]
+    ) -> bytes:
         rows = self._rows[which]
         beat, lost = self._job
         message: dict[str, Any] = {
@@ -117,14 +115,33 @@ class View:
             "as_of": self._as_of,
             "job": {"alive": beat is not None, "last_beat": beat, "log_lost_since": lost},
             "time": (self._start + which * MINUTE).tolist(),
-            "events": events_of(rows).tolist(),
-            "revenue": [m / 1_000_000 for m in rows[:, _COLUMN["revenue_micros"]].tolist()],
             "status": [STATUS_NAMES[s] for s in self._status[which].tolist()],
             "now": self._now,
         }
-        for name in SHOWN:
-            message[name] = rows[:, _COLUMN[name]].tolist()
+        for name in shape.metrics:
+            column = measure(name, rows).tolist()
+            message[name] = [m / 1_000_000 for m in column] if name == "revenue" else column
+        if top:
+            message["top"] = top
         return msgspec.json.encode(message)
+
+
+def _now(rows: Ints, read: LiveRows, now: float) -> dict[str, float | None]:
+    """The figures of now; `rows` are those of the day, the minute in progress last."""
+    five, hour = rows[-5:], rows[-60:]
+    events = int(events_of(five).sum())
+    users = None if read.active is None else sketch.estimate(read.active)
+    if read.pulses is None:
+        per_second = float(events_of(rows[-2:]).sum()) / (MINUTE + now % MINUTE)
+    else:
+        per_second = float(events_of(read.pulses).sum()) / (PULSES * PULSE)
+    return {
+        "active_users": users,
+        "active_users_error": None if users is None else round(users * sketch.STANDARD_ERROR, 1),
+        "events_per_second": round(per_second, 2),
+        "revenue_per_hour": int(hour[:, _COLUMN["revenue_micros"]].sum()) / 1_000_000,
+        "error_rate": rate(int(five[:, _COLUMN["errors"]].sum()), events),
+    }
 
 
 def _moved(minutes: NDArray[Any], shift: int) -> NDArray[Any]:

@@ -11,21 +11,23 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 import redis
 from numpy.typing import NDArray
 
 from events import sketch
-from stores import layout
+from stores import hot_calls, layout
 from stores.contract import DAY, HOUR
+from stores.hot_calls import LiveRows, LiveSlice
 from stores.hot_scripts import UNION, WRITE
 from stores.layout import RECORD
-from stores.pane import ACTIVE, FINAL, KEEP_ACTIVE, MEASURES, MINUTE, PULSE, Grouping, Pane
+from stores.pane import ACTIVE, FINAL, KEEP_ACTIVE, MINUTE, PULSE, Grouping, Pane
 
 Values = tuple[str, ...]
 Ints = NDArray[np.int64]
+_Answer = TypeVar("_Answer")
 
 KEEP: Final = 26 * HOUR  # after the end of the day that a key belongs to
 KEEP_SHORT: Final = 600  # after the end of the ten minutes that pulses are kept in
@@ -117,29 +119,13 @@ class HotStore:
         width: int = MINUTE,
     ) -> list[Ints]:
         """`series` for several series at once, in one round trip."""
-        days = list(layout.spans(start, end, width))
-        prefix = layout.series_prefix(project, width, grouping)
-        pipe = self._redis.pipeline(transaction=False)
-        for values in series:
-            for span in days:
-                first = span.first * RECORD.itemsize
-                last = first + span.length * RECORD.itemsize - 1
-                pipe.getrange(f"{prefix}{layout.values_text(values)}:{span.day}", first, last)
-        replies = iter(pipe.execute())
-        empty = np.zeros((0, len(MEASURES)), np.int64)
-        return [
-            np.concatenate([empty, *(layout.unpack(next(replies), s.length) for s in days)])
-            for _ in series
-        ]
+        return self._ask(
+            lambda pipe: hot_calls.many(pipe, project, grouping, series, start, end, width)
+        )
 
     def status(self, project: str, start: int, end: int) -> NDArray[np.uint8]:
         """Completeness of each minute: NONE, PARTIAL, FINAL or REVISED."""
-        parts = []
-        for span in layout.spans(start, end, MINUTE):
-            key = layout.status_key(project, span.day)
-            data = self._redis.getrange(key, span.first, span.first + span.length - 1)
-            parts.append(np.frombuffer(data.ljust(span.length, b"\x00"), np.uint8))
-        return np.concatenate(parts) if parts else np.empty(0, np.uint8)
+        return self._ask(lambda pipe: hot_calls.status(pipe, project, start, end))
 
     def members(self, project: str, grouping: Grouping, start: int, end: int) -> list[Values]:
         """The series that have minutes on the days from `start` to `end`, sorted."""
@@ -168,12 +154,7 @@ class HotStore:
         before, which ended less than a minute ago. So the figure falls to 0 within six minutes of
         the last event.
         """
-        start = int(now) // MINUTE * MINUTE - (ACTIVE - MINUTE)
-        prefix = f"{layout.active_prefix(project, grouping)}{layout.values_text(values)}"
-        for entries in self.sketches([f"{prefix}:{start}", f"{prefix}:{start - MINUTE}"]):
-            if entries is not None:
-                return entries
-        return np.empty(0, np.uint32)
+        return self._ask(lambda pipe: hot_calls.active(pipe, project, grouping, values, now))
 
     def pulse(self, project: str, grouping: Grouping, values: Values, start: int, end: int) -> Ints:
         """`MEASURES` of each ten seconds; for the total and single dimensions."""
@@ -244,8 +225,16 @@ class HotStore:
 
     def job(self) -> tuple[int | None, int | None]:
         """`last_beat`, and since when a reader is without an answer of the log; None: none is."""
-        beat, lost = self._redis.mget(layout.HEARTBEAT, layout.LOST)
-        return None if beat is None else int(beat), None if lost is None else int(lost)
+        return self._ask(hot_calls.job)
+
+    def live(self, ask: LiveSlice) -> LiveRows:
+        """What a live feed shows, in one round trip: `series`, `status`, and what is now."""
+        return self._ask(lambda pipe: hot_calls.live(pipe, ask))
+
+    def _ask(self, calls: Callable[[Any], hot_calls.Decode[_Answer]]) -> _Answer:
+        pipe = self._redis.pipeline(transaction=False)
+        decode = calls(pipe)
+        return decode(iter(pipe.execute()))
 
     def _named(self, key: Callable[[int], str], start: int, end: int) -> list[Values]:
         """The series that stand in the sets of the days from `start` to `end`, sorted."""

@@ -159,7 +159,23 @@ SERVICE_REFRESH: Final = SERVICE.times(
     "refresh_seconds", "One read of the store for all sockets of a feed."
 )
 SERVICE_FAN_OUT: Final = SERVICE.times(
-    "fan_out_seconds", "Encoding one refresh and putting it into the queues of a feed's sockets."
+    "fan_out_seconds",
+    "Encoding one refresh and writing it to a feed's sockets, or into their queues.",
+)
+SERVICE_PACE: Final = SERVICE.level(
+    "live_slowdown",
+    "How many times --refresh_seconds the longest time between two live messages is: 1, or more "
+    "while this process cannot keep up. Alert when that stays.",
+)
+SERVICE_FEED_SHARE: Final = SERVICE.level(
+    "feed_time_share",
+    "Share of the last refresh in which any feed read or handed out; over 0.8 feeds slow down.",
+)
+SERVICE_ANNOUNCED: Final = SERVICE.count(
+    "live_announcements_total",
+    "Times that all sockets of this process were told: of a slower pace or the usual one again, or "
+    "that it stops.",
+    Label("reason", ("degraded", "normal", "leaving")),
 )
 SERVICE_DROPPED: Final = SERVICE.count(
     "dropped_messages_total", "Messages thrown away for a snapshot, since a socket was behind."

@@ -246,7 +246,7 @@ function showConnection() {
 function connectionText() {
   switch (connection.state) {
     case "live":
-      return "live";
+      return connection.every === undefined ? "live" : `live, every ${connection.every / 1000} s`;
     case "stale":
       return `stale since ${clock(connection.since / 1000)}`;
     case "reconnecting": {

@@ -5,11 +5,12 @@
  * Reports `{state, until?, since?}`, state being "connecting", "live", "stale" (connected, but the
  * store is away or nothing came for 15 s; `since` when the numbers are of), "reconnecting" (`until`:
  * when it is tried again), "offline" (the browser says so) or "denied" (the key was refused; nothing
- * is tried until `start` is called again).
+ * is tried until `start` is called again). While the service is slower than usual, "live" has
+ * `every`: the longest time between two messages, ms.
  */
 
 const TICKET_WITHIN = 10_000; // ms
-const STALE_AFTER = 15_000; // ms without a message
+const STALE_AFTER = 15_000; // ms without a message, or twice the time that the service announced
 const DEAD_AFTER = 40_000; // ms without a message: the connection is given up
 const FIRST_WAIT = 1_000; // ms; doubles with every failure
 const LONGEST_WAIT = 30_000;
@@ -31,6 +32,8 @@ export class Live {
     this.asOf = null; // of the last numbers, ms of the server's clock
     this.shown = ""; // which subscription they are of
     this.opened = 0;
+    this.every = 0; // ms from message to message, when the service announced that it is slow
+    this.leaving = null; // ms within which all come back, when the service announced its end
     this.timers = { retry: 0, watch: 0 };
     addEventListener("online", () => this.key !== null && this.socket === null && this.connect());
     addEventListener("offline", () => this.key !== null && this.lost());
@@ -103,6 +106,8 @@ export class Live {
     this.socket = socket;
     this.heard = Date.now();
     this.opened = Date.now();
+    this.every = 0;
+    this.leaving = null;
     socket.onopen = () => {
       this.opened = Date.now();
       this.sendSubscribe();
@@ -137,21 +142,38 @@ export class Live {
       else this.onError(message);
       return;
     }
+    if (message.type === "announce") {
+      this.announced(message);
+      return;
+    }
+    if (message.type !== "snapshot" && message.type !== "delta") return;
     if (Date.now() - this.opened > SETTLED_AFTER) this.failures = 0;
     this.asOf = message.as_of * 1_000;
     this.shown = subscription(this.key, message.filter ?? {});
-    this.onState({ state: "live" });
+    this.onState(this.every === 0 ? { state: "live" } : { state: "live", every: this.every });
     this.onMessage(message);
+  }
+
+  /** A slower pace, the usual one again, or the end of this connection. */
+  announced({ reason, refresh_seconds: refresh, reconnect_within_seconds: within }) {
+    if (reason === "degraded") this.every = refresh * 1_000;
+    else if (reason === "normal") this.every = 0;
+    else if (reason === "leaving") this.leaving = within * 1_000;
   }
 
   watch() {
     const silence = Date.now() - this.heard;
     if (silence > DEAD_AFTER) this.lost();
-    else if (silence > STALE_AFTER) this.onState({ state: "stale", since: this.asOf ?? this.heard });
+    else if (silence > Math.max(STALE_AFTER, 2 * this.every)) this.onState({ state: "stale", since: this.asOf ?? this.heard });
   }
 
-  /** The connection is gone: try again after a jittered wait, or when the browser is online. */
+  /**
+   * The connection is gone: try again after a jittered wait, or when the browser is online. An end
+   * that was announced is no failure: all come back spread over the time that was named.
+   */
   lost() {
+    const { leaving } = this;
+    this.leaving = null;
     this.drop();
     if (this.key === null) return;
     if (navigator.onLine === false) {
@@ -159,8 +181,8 @@ export class Live {
       return;
     }
     const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.failures);
-    const wait = longest * (0.5 + Math.random() / 2);
-    this.failures += 1;
+    const wait = leaving === null ? longest * (0.5 + Math.random() / 2) : leaving * Math.random();
+    if (leaving === null) this.failures += 1;
     this.onState({ state: "reconnecting", until: Date.now() + wait });
     this.timers.retry = setTimeout(() => this.connect(), wait);
   }

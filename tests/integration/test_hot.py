@@ -15,6 +15,7 @@ from events.sketches import Sketches
 from stores import layout
 from stores.contract import Slice
 from stores.hot import HotStore
+from stores.hot_calls import LiveSlice
 from stores.hot_reads import HotReader
 from stores.pane import (
     ACTIVE,
@@ -25,6 +26,7 @@ from stores.pane import (
     PARTIAL,
     PULSE,
     REVISED,
+    SKETCHED,
     Grouping,
     Pane,
 )
@@ -234,6 +236,46 @@ def test_active_users_fall_when_nobody_comes(client: redis.Redis) -> None:
     # A minute without a window yet: that of the minute before.
     assert store.active_users("p", (), (), NOON + 359).users == 1
     assert store.active_users("p", (), (), NOON + 360).users == 0
+
+
+@pytest.mark.parametrize("grouping", [(), ("country",), ("country", "device")])
+def test_what_a_live_feed_reads_at_once_is_what_the_single_reads_are(
+    client: redis.Redis, grouping: Grouping
+) -> None:
+    store = HotStore(client)
+    values = ("DE", "tv")[: len(grouping)]
+    now = TODAY + 86_400 + 150  # the day before has most of the minutes
+    for start in (TODAY + 86_000 // 60 * 60, TODAY + 86_400):
+        store.write([pane({values: 7}, grouping=grouping, start=start, status=FINAL)])
+        store.write([pane({(): 9}, start=start, status=FINAL)])
+    store.write([pane({values: 2}, grouping=grouping, start=now - 20, width=PULSE)])
+    active: dict[str, Any] = {
+        "grouping": grouping,
+        "start": now - 270,
+        "width": ACTIVE,
+        "users": ("a", "b"),
+    }
+    if grouping in SKETCHED:
+        store.write([pane({values: 1}, **active)])
+    store.beat(now, lost=now - 5)
+    start, end, pulses = now - 150 + 60 - 86_400, now + 30, (now - 30, now)
+    found = store.live(LiveSlice("p", grouping, values, start + 120, start, end, pulses, now))
+    minutes = store.series("p", grouping, values, start + 120, end)
+    assert minutes[:, 0].sum() == (14 if grouping else 18)
+    assert (found.minutes == minutes).all()
+    assert (found.status == store.status("p", start, end)).all()
+    assert np.count_nonzero(found.status) == 2
+    assert found.job == store.job() == (now, now - 5)
+    if grouping not in SKETCHED:
+        assert (found.active, found.pulses) == (None, None)
+        return
+    assert found.active is not None
+    assert (
+        sketch.estimate(found.active) == store.active_users("p", grouping, values, now).users == 2
+    )
+    assert found.pulses is not None
+    assert found.pulses[:, 0].tolist() == [0, 2, 0]
+    assert (found.pulses == store.pulse("p", grouping, values, *pulses)).all()
 
 
 def test_pulse_and_heartbeat(client: redis.Redis) -> None:

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.integration
 
 KEY = "demo-read-key"
 REFRESH = 0.4
+LEAVING = {"type": "announce", "reason": "leaving", "reconnect_within_seconds": 2}
 
 
 class Service:
@@ -70,10 +71,11 @@ class Service:
         address = f"ws://{HOST}:{self.port}/v1/live"
         return websocket.create_connection(address, timeout=10, **options)
 
-    def live(self, filters: dict[str, str] | None = None) -> websocket.WebSocket:
+    def live(self, filters: dict[str, str] | None = None, **more: Any) -> websocket.WebSocket:
         """A subscribed one."""
         opened = self.socket()
-        opened.send(json.dumps({"type": "subscribe", "filter": filters or {}}))
+        wish = {"type": "subscribe", "filter": filters or {}, **more}
+        opened.send(json.dumps(wish))
         return opened
 
 
@@ -146,8 +148,11 @@ def minute() -> int:
 
 
 def message(opened: websocket.WebSocket) -> dict[str, Any]:
-    received: dict[str, Any] = json.loads(opened.recv())
-    return received
+    """The next one, but for what a busy machine makes the service announce."""
+    while True:
+        received: dict[str, Any] = json.loads(opened.recv())
+        if received["type"] != "announce" or received["reason"] == "leaving":
+            return received
 
 
 def closing(opened: Any) -> int:
@@ -200,6 +205,44 @@ def test_a_snapshot_and_then_what_changed(service: Service, client: redis.Redis)
     opened.close()
 
 
+def test_top_values_are_those_of_a_breakdown(service: Service, client: redis.Redis) -> None:
+    store, now = HotStore(client), minute()
+    countries: dict[tuple[str, ...], int] = {(f"C{n:02}", "tv"): 100 - n for n in range(14)}
+    old: dict[tuple[str, ...], int] = {("C13", "tv"): 5_000}
+    grouping = ("country", "device")
+    store.write(
+        [
+            pane(now - 600, {("tv",): 1_400, ("mobile",): 30}, grouping=("device",), status=FINAL),
+            pane(now - 600, countries, grouping=grouping, status=FINAL),
+            pane(now - 7_200, old, grouping=grouping, status=FINAL),
+        ]
+    )
+    wish = {"metrics": ["errors", "events"], "dimensions": ["device", "country"]}
+    opened = service.live({"device": "tv"}, **wish)
+    snapshot = message(opened)
+    assert not {"revenue", "clicks", "bots"} & set(snapshot)
+    assert len(snapshot["events"]) == len(snapshot["errors"]) == len(snapshot["time"])
+    top = snapshot["top"]
+    assert top["device"]["values"] == ["tv"]
+    assert top["country"]["values"] == [*(f"C{number:02}" for number in range(10)), "other"]
+    assert top["country"]["events"][-1] == 1_400 - sum(range(91, 101))
+    for dimension, found in top.items():
+        _, reply = service.get(
+            f"/v1/breakdown?dimension={dimension}&filter=device:tv&metrics=events,revenue"
+            f",page_views,clicks,purchases,errors&start={found['start']}&end={found['end']}"
+        )
+        assert found == {name: reply[name] for name in found}
+    assert "top" not in message(opened)  # nothing in it has changed
+    opened.close()
+    coming = events(service, "?filter=device:tv&dimensions=country&metrics=bots")
+    next(coming)
+    event = json.loads(next(coming)["data"])
+    coming.close()
+    assert event["top"] == {"country": top["country"]}
+    assert "bots" in event
+    assert "events" not in event
+
+
 def test_one_that_comes_back_gets_what_it_missed(service: Service, client: redis.Redis) -> None:
     store = HotStore(client)
     store.write([pane(minute(), {(): 5})])
@@ -224,6 +267,10 @@ def test_one_that_comes_back_gets_what_it_missed(service: Service, client: redis
     assert missed["type"] == "delta"
     assert missed["events"][-1] == 8
     assert len(missed["events"]) < 5
+
+
+def parting(said: dict[str, Any]) -> dict[str, Any] | None:
+    return said if said["type"] == "announce" else None
 
 
 def known(first: dict[str, Any]) -> dict[str, Any] | None:
@@ -271,7 +318,10 @@ def test_live_numbers_as_server_sent_events(service: Service, client: redis.Redi
 
 @pytest.mark.parametrize(
     "wrong",
-    ["filter=city:Bonn", "filter=country:DE,country:US", "since=x", "since=-1", "since=nan", "a=1"],
+    [
+        *("filter=city:Bonn", "filter=country:DE,country:US", "since=x", "since=-1", "since=nan"),
+        *("a=1", "metrics=", "metrics=users", "metrics=events,events", "dimensions=type"),
+    ],
 )
 def test_server_sent_events_of_nothing_that_there_is(service: Service, wrong: str) -> None:
     assert service.refusal(f"/v1/live/sse?{wrong}") == (400, "parameter_invalid")
@@ -288,8 +338,11 @@ def test_server_sent_events_end_when_the_service_stops(
         assert json.loads(next(coming)["data"])["type"] == "snapshot"
         began = time.monotonic()
         child.stop()
-        list(coming)
+        *_, back, said = list(coming)
         assert time.monotonic() - began < 5
+        assert json.loads(said["data"]) == LEAVING
+        assert set(back) == {"retry"}
+        assert 0 <= int(back["retry"]) < 2_000
     assert "Traceback" not in log.read_text()
 
 
@@ -351,6 +404,10 @@ def test_what_is_now_goes_on_when_no_event_comes(service: Service, client: redis
             (f'{{"type":"subscribe","since":{since}}}', "parameter_invalid")
             for since in ("-1", "true", "NaN", '"now"', "1e300")
         ),
+        *(
+            (f'{{"type":"subscribe",{wish}}}', "parameter_invalid")
+            for wish in ('"metrics":[]', '"metrics":["users"]', '"dimensions":["type"]')
+        ),
         ('{"type":"unsubscribe"}', "parameter_invalid"),
         ("[" * 4_000, "parameter_invalid"),
         ("", "parameter_invalid"),
@@ -401,6 +458,29 @@ def test_one_that_does_not_read_holds_up_nobody(service: Service, client: redis.
     slow.shutdown()
 
 
+def test_a_store_that_is_slow_makes_the_pace_slower_until_it_is_well_again(
+    service: Service, client: redis.Redis
+) -> None:
+    opened = service.live({"category": "slow"})
+
+    def raw() -> Any:
+        return json.loads(opened.recv())
+
+    def degraded() -> dict[str, Any] | None:
+        client.client_pause(1_500)  # ms: every read takes longer than a refresh
+        return said if (said := raw())["type"] == "announce" else None
+
+    slow = wait_for("a slower pace", degraded, 30)
+    assert slow["reason"] == "degraded"
+    assert slow["refresh_seconds"] >= 2 * REFRESH
+    late = service.live({"category": "slow"})
+    assert json.loads(late.recv())["reason"] == "degraded"
+    late.close()
+    usual = {"type": "announce", "reason": "normal", "refresh_seconds": REFRESH}
+    wait_for("the usual pace", lambda: raw() == usual, 60)
+    opened.close()
+
+
 def test_sockets_are_let_go_when_the_service_stops(
     valkey: ValkeyServer, tmp_path: Path, client: redis.Redis
 ) -> None:
@@ -410,6 +490,8 @@ def test_sockets_are_let_go_when_the_service_stops(
         assert message(opened)["type"] == "snapshot"
         began = time.monotonic()
         child.stop()
+        said = wait_for("the announcement", lambda: parting(message(opened)), 5)
+        assert said == LEAVING
         assert closing(opened) == 1001
         assert time.monotonic() - began < 5
     assert "Traceback" not in log.read_text()

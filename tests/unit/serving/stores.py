@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from events import sketch
 from stores.contract import Counts, Slice, StoreUnavailable, Users
-from stores.hot import Unique
+from stores.hot_calls import LiveRows, LiveSlice
 from stores.pane import FINAL, MEASURES, MINUTE, PULSE, SKETCHED, Grouping
 
 Values = tuple[str, ...]
@@ -25,9 +25,10 @@ class MemoryStore:
         self.beats: int | None = None
         self.lost: int | None = None
         self.away = False
-        self.fails_after: int | None = None  # reads
+        self.ended = float("inf")  # from then on nobody is active
         self.reads = 0
-        self.spans: list[tuple[int, int]] = []  # that were read
+        self.spans: list[tuple[int, int]] = []  # of minutes that a live view read
+        self.ranked: list[Grouping] = []  # whose members were asked for
 
     def put(
         self,
@@ -46,40 +47,49 @@ class MemoryStore:
         if not grouping and width == MINUTE:
             self.states[at] = status
 
-    def series(
-        self,
-        project: str,
-        grouping: Grouping,
-        values: Values,
-        start: int,
-        end: int,
-        width: int = MINUTE,
-    ) -> NDArray[np.int64]:
-        if self.away or self.fails_after == 0:
-            raise redis.ConnectionError("away")
-        if self.fails_after is not None:
-            self.fails_after -= 1
+    def live(self, ask: LiveSlice) -> LiveRows:
+        self._reach()
         self.reads += 1
-        self.spans.append((start, end))
+        self.spans.append((ask.first, ask.end))
+        kept = ask.grouping in SKETCHED
+        of, values = ask.grouping, ask.values
+        users = self.active.get((of, values), 0) if ask.now < self.ended else 0
+        ids = np.array([sketch.user_hash(str(i)) for i in range(users)], np.uint64)
+        return LiveRows(
+            self._rows(of, values, ask.first, ask.end),
+            self.status(ask.project, ask.start, ask.end),
+            sketch.from_hashes(ids) if kept else None,
+            self._rows(of, values, *ask.pulses, PULSE) if kept else None,
+            (self.beats, self.lost),
+        )
+
+    def many(
+        self, project: str, grouping: Grouping, series: Sequence[Values], start: int, end: int
+    ) -> list[NDArray[np.int64]]:
+        self._reach()
+        return [self._rows(grouping, values, start, end) for values in series]
+
+    def members(self, project: str, grouping: Grouping, start: int, end: int) -> list[Values]:
+        self._reach()
+        self.ranked.append(grouping)
+        return sorted({values for of, values, _, _ in self.rows if of == grouping})
+
+    def status(self, project: str, start: int, end: int) -> NDArray[np.uint8]:
+        self._reach()
+        return np.array([self.states.get(at, 0) for at in range(start, end, MINUTE)], np.uint8)
+
+    def _rows(
+        self, grouping: Grouping, values: Values, start: int, end: int, width: int = MINUTE
+    ) -> NDArray[np.int64]:
         empty = np.zeros(len(MEASURES), np.int64)
         found = [
             self.rows.get((grouping, values, at, width), empty) for at in range(start, end, width)
         ]
         return np.array(found, np.int64).reshape(-1, len(MEASURES))
 
-    def pulse(
-        self, project: str, grouping: Grouping, values: Values, start: int, end: int
-    ) -> NDArray[np.int64]:
-        return self.series(project, grouping, values, start, end, PULSE)
-
-    def status(self, project: str, start: int, end: int) -> NDArray[np.uint8]:
-        return np.array([self.states.get(at, 0) for at in range(start, end, MINUTE)], np.uint8)
-
-    def active_users(self, project: str, grouping: Grouping, values: Values, now: float) -> Unique:
-        return Unique(self.active.get((grouping, values), 0), 0.5)
-
-    def job(self) -> tuple[int | None, int | None]:
-        return self.beats, self.lost
+    def _reach(self) -> None:
+        if self.away:
+            raise redis.ConnectionError("away")
 
 
 class MemoryReader:

@@ -13,9 +13,10 @@ from serving import messages
 from serving.gate import Access
 from serving.ingest.errors import RequestError
 from serving.live import LATEST, subscription
+from serving.notices import error_message, leaving_message, pace_message, reconnect_within
 from serving.projects import DEMO
-from serving.push import error_message
 from serving.query import MAX_VALUE_CHARS
+from serving.shape import ALL, METRICS, Shape
 from serving.view import View
 from stores.hot import HotStore
 from stores.pane import DIMENSIONS, PARTIAL
@@ -30,26 +31,62 @@ def of_kind(kind: str) -> "jsonschema_rs.Validator":
     return jsonschema_rs.validator_for({**DOCUMENT, "oneOf": [{"$ref": f"#/$defs/{kind}"}]})
 
 
-def check(message: dict[str, Any]) -> None:
+def check(message: dict[str, Any], shape: Shape = ALL) -> None:
     """It is of its kind, has nothing that is not described, and is of no other kind."""
     of_kind(message["type"]).validate(message)
     jsonschema_rs.validator_for(DOCUMENT).validate(message)
-    described = DOCUMENT["$defs"][message["type"]]["properties"]
-    assert set(message) == set(described)
-    for name in ("now", "job"):
-        if name in message:
-            assert set(message[name]) == set(described[name]["properties"])
+    kind = DOCUMENT["$defs"][message["type"]]
+    if "oneOf" in kind:
+        assert any(set(message) == set(one["properties"]) for one in kind["oneOf"])
+        return
+    described = kind["properties"]
+    left_out = set(METRICS) - set(shape.metrics) | ({"top"} - set(message))
+    assert set(message) == set(described) - (left_out if "now" in message else set())
+    for name in {"now", "job"} & set(message):
+        assert set(message[name]) == set(described[name]["properties"])
+    for dimension, columns in message.get("top", {}).items():
+        assert set(columns) == set(described["top"]["properties"][dimension]["properties"])
 
 
+SHAPES: list[Shape] = [ALL, Shape(("bots",), ("country", "category")), Shape(METRICS, DIMENSIONS)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("filters", [(), (("country", "DE"), ("device", "tv"))])
-def test_numbers_are_as_described(filters: tuple[tuple[str, str], ...]) -> None:
+def test_numbers_are_as_described(filters: tuple[tuple[str, str], ...], shape: Shape) -> None:
     store = MemoryStore()
     shown = View(cast(HotStore, store), DEMO, filters)
-    for rows in (0, 7):
+    for turn, rows in enumerate((0, 7)):
         values = dict(filters)
         store.put(MINUTE, tuple(values), tuple(values.values()), rows=rows, status=PARTIAL)
-        check(json.loads(shown.read(NOW)))
-        check(json.loads(shown.snapshot()))
+        store.put(MINUTE, DIMENSIONS, ("DE", "tv", "books"), rows=rows)
+        store.put(MINUTE, ("category",), ("books",), rows=rows - 1, errors=1)
+        shown.read(NOW + turn * 10)
+        shown.rank(NOW + turn * 10, shape.dimensions)
+        delta, snapshot = json.loads(shown.delta(shape)), json.loads(shown.snapshot(shape))
+        shown._first -= 60.0
+        gap = json.loads(shown.gap(NOW, shape) or b"")
+        for message in (delta, snapshot, gap):
+            check(message, shape)
+        assert ("top" in snapshot) == ("top" in delta) == bool(shape.dimensions)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pace_message(4.0, degraded=True),
+        pace_message(0.4, degraded=False),
+        *(leaving_message(reconnect_within(sockets)) for sockets in (0, 9_999, 10**9)),
+    ],
+)
+def test_announcements_are_as_described(message: bytes) -> None:
+    check(json.loads(message))
+
+
+def test_announcements_that_mix_reasons_are_not_described() -> None:
+    slow = json.loads(pace_message(4.0, degraded=True))
+    for wrong in ({"reason": "leaving"}, {"reason": "tired"}, {"refresh_seconds": 0}):
+        assert not jsonschema_rs.is_valid(DOCUMENT, {**slow, **wrong})
 
 
 @pytest.mark.parametrize("code", REQUEST_ERRORS)
@@ -58,8 +95,14 @@ def test_errors_are_as_described(code: str) -> None:
 
 
 def test_news_that_are_wrong_are_not_described() -> None:
-    delta = json.loads(View(cast(HotStore, MemoryStore()), DEMO, ()).read(NOW))
-    for wrong in ({"time": None}, {"status": ["perhaps"]}, {"type": "news"}, {"currency": "usd"}):
+    shown = View(cast(HotStore, MemoryStore()), DEMO, ())
+    shown.read(NOW)
+    delta = json.loads(shown.delta())
+    wrongs: tuple[dict[str, Any], ...] = (
+        *({"time": None}, {"status": ["perhaps"]}, {"type": "news"}, {"currency": "usd"}),
+        *({"events": ["1"]}, {"top": {"city": {}}}, {"top": {"country": {"values": []}}}),
+    )
+    for wrong in wrongs:
         assert not jsonschema_rs.is_valid(DOCUMENT, {**delta, **wrong})
 
 
@@ -76,6 +119,13 @@ _VALUES = st.one_of(
     ),
     st.lists(st.integers(), max_size=1),
 )
+_NAMES = st.one_of(
+    st.lists(st.sampled_from([*METRICS, *DIMENSIONS]), max_size=4),
+    st.lists(st.one_of(st.sampled_from([*METRICS, *DIMENSIONS]), _VALUES), max_size=2),
+    st.permutations(METRICS),
+    st.permutations(DIMENSIONS),
+    _VALUES,
+)
 
 
 @given(
@@ -84,6 +134,8 @@ _VALUES = st.one_of(
         optional={
             "type": st.sampled_from(["subscribe", "snapshot", None, 1]),
             "filter": _VALUES,
+            "metrics": _NAMES,
+            "dimensions": _NAMES,
             "since": _VALUES,
             "more": _VALUES,
         },

@@ -10,10 +10,12 @@ from gevent.event import Event
 
 from serving.app import create_app
 from serving.cache import SealedCache
+from serving.feed import Feed
+from serving.pace import Pace
 from serving.projects import DEMO, Projects
-from serving.push import QUEUE, Feed, Overrun, Subscriber
 from serving.replies import Replies
 from serving.settings import Settings
+from serving.subscriber import QUEUE, Overrun, Subscriber
 from serving.view import View
 from stores.contract import Counts, StoreUnavailable
 from stores.hot import HotStore
@@ -85,7 +87,7 @@ def test_a_cache_that_is_away():
 
 def test_feeds_and_their_queues():
     store = MemoryStore()
-    feed = Feed(View(cast(HotStore, store), DEMO, ()), refresh=0.01)
+    feed = Feed(View(cast(HotStore, store), DEMO, ()), Pace(0.01))
     place = Subscriber(feed, lambda _: False, Event())
     feed.add(place)
     assert feed.size == 1
@@ -99,7 +101,7 @@ def test_feeds_and_their_queues():
 
 
 def test_a_queue_that_is_full():
-    feed = Feed(View(cast(HotStore, MemoryStore()), DEMO, ()), refresh=60)
+    feed = Feed(View(cast(HotStore, MemoryStore()), DEMO, ()), Pace(60))
     place = Subscriber(feed, lambda _: False, Event())
 
     def flood() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.projects import DEMO
+from serving.shape import METRICS, Shape
 from serving.view import RESUME_MARGIN, View
 from stores.hot import HotStore
 from stores.pane import FINAL, PARTIAL, PULSE
@@ -22,8 +23,9 @@ def view(store: MemoryStore, **filters: str) -> View:
     return View(cast(HotStore, store), DEMO, tuple(filters.items()))
 
 
-def read(shown: View, now: float = NOW) -> dict[str, Any]:
-    return cast(dict[str, Any], json.loads(shown.read(now)))
+def read(shown: View, now: float = NOW, since: int | None = None) -> dict[str, Any]:
+    shown.read(now, since)
+    return cast(dict[str, Any], json.loads(shown.delta()))
 
 
 def test_a_snapshot_is_24_hours():
@@ -59,10 +61,10 @@ def test_what_a_failed_read_had_seen_is_in_the_next_delta():
     shown = view(store)
     read(shown)
     store.put(MINUTE, rows=3)
-    store.fails_after = 1  # the series is read, the pulse is not
+    store.away = True
     with pytest.raises(redis.ConnectionError):
         read(shown)
-    store.fails_after = None
+    store.away = False
     assert read(shown)["events"] == [3]
 
 
@@ -91,7 +93,7 @@ def test_now():
     message = read(view(store))
     assert message["now"] == {
         "active_users": 12,
-        "active_users_error": 0.5,
+        "active_users_error": 0.1,
         "events_per_second": 5.0,
         "revenue_per_hour": 60.0,
         "error_rate": 0.1,
@@ -105,6 +107,44 @@ def test_now():
     assert later["now"]["revenue_per_hour"] == 10.0  # ten minutes of it are in the last hour
     assert later["now"]["error_rate"] is None
     assert later["job"]["alive"] is False
+
+
+def test_when_nothing_comes_any_more_the_figures_of_now_fall():
+    store = MemoryStore()
+    store.active[(), ()] = 12
+    store.ended = NOW + 300
+    for back in range(5):
+        store.put(MINUTE - 60 * back, rows=10, errors=1, revenue_micros=1_000_000)
+    for at in range(MINUTE - 40, MINUTE + 20, PULSE):
+        store.put(at, rows=50, width=PULSE)
+    shown = view(store)
+    seen = [read(shown, NOW + 60 * later, int(NOW) + 60 * later)["now"] for later in range(66)]
+    assert [now["active_users"] for now in seen[:7]] == [12, 12, 12, 12, 12, 0, 0]
+    assert [now["events_per_second"] for now in seen[:2]] == [5.0, 0.0]
+    assert [now["error_rate"] for now in seen[:6]] == [0.1, 0.1, 0.1, 0.1, 0.1, None]
+    hours = [now["revenue_per_hour"] for now in seen]
+    assert (hours[0], hours[-1]) == (5.0, 0.0)
+    assert hours == sorted(hours, reverse=True)
+
+
+SHAPES = st.builds(
+    Shape,
+    st.lists(st.sampled_from(METRICS), min_size=1, unique=True).map(tuple),
+    st.just(()),
+)
+
+
+@given(SHAPES)
+def test_a_shape_leaves_columns_out_and_changes_none(shape: Shape):
+    store = MemoryStore()
+    store.put(MINUTE, rows=9, bots=2, page_views=3, clicks=1, revenue_micros=5)
+    shown = view(store)
+    shown.read(NOW)
+    whole = json.loads(shown.snapshot(Shape(METRICS)))
+    some = json.loads(shown.snapshot(shape))
+    assert set(METRICS) & set(some) == set(shape.metrics)
+    assert some == {name: whole[name] for name in some}
+    assert set(whole) - set(some) == set(METRICS) - set(shape.metrics)
 
 
 def test_two_filters_have_no_active_users():
@@ -142,7 +182,7 @@ def test_what_is_read_from_the_first_news_on_is_what_all_would_be(
             rows += 1
             store.put(minute, rows=rows, status=status)
         since = min(minutes, default=int(now))
-        delta, whole = json.loads(some.read(now, since)), read(every, now)
+        delta, whole = read(some, now, since), read(every, now)
         assert delta == whole
         assert some.snapshot() == every.snapshot()
 
@@ -153,7 +193,7 @@ def test_only_minutes_with_news_are_read():
     read(shown)
     store.spans.clear()
     shown.read(NOW + 60, MINUTE - 120)
-    assert store.spans[0] == (MINUTE - 120, MINUTE + 120)
+    assert store.spans == [(MINUTE - 120, MINUTE + 120)]
 
 
 def test_a_gap_is_what_has_changed_since_and_unknown_before_the_first_read():

@@ -1,0 +1,170 @@
+"""One view and its sockets: one read for all, and one encoding for all that want the same of it."""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Final
+
+import gevent
+import redis
+from gevent.event import Event
+
+from serving.notices import error_message
+from serving.pace import Pace
+from serving.shape import Shape
+from serving.subscriber import Subscriber
+from serving.view import View
+from serving.wire import count, text_frame
+from telemetry import metrics
+
+_log = logging.getLogger(__name__)
+
+ALL_SECONDS: Final = 30.0  # after so long a feed reads the whole day again, whatever was announced
+
+GAP_STEP: Final = 10.0  # seconds
+# Where news come as often as all is read anyway, it is not read just before they come.
+GRACE: Final = 1.25
+
+
+class Feed:
+    """One view and its sockets; a greenlet reads for them all while there are any.
+
+    All feeds of a process have the same `pace`. `clock` is the time of the numbers, epoch seconds.
+    """
+
+    def __init__(self, view: View, pace: Pace, clock: Callable[[], float] = time.time) -> None:
+        self.view = view
+        self._pace = pace
+        self._clock = clock
+        self._subscribers: dict[Shape, set[Subscriber]] = {}
+        self._since: int | None = None  # the first minute with news; None: look at all
+        self._looked = float("-inf")  # when all was read
+        self.wake = Event()
+
+    def note(self, since: int | None) -> None:
+        """Something has changed, nothing of it before that minute; None: anything may have."""
+        if since is None:
+            self._looked = float("-inf")
+        elif self._since is None or since < self._since:
+            self._since = since
+
+    def add(self, subscriber: Subscriber) -> None:
+        """A socket more; it gets a snapshot at the next read, which is at once."""
+        self._subscribers.setdefault(subscriber.shape, set()).add(subscriber)
+        self.wake.set()
+
+    def remove(self, subscriber: Subscriber) -> None:
+        """A socket less."""
+        alike = self._subscribers.get(subscriber.shape, set())
+        alike.discard(subscriber)
+        if not alike:
+            self._subscribers.pop(subscriber.shape, None)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any socket is left."""
+        return bool(self._subscribers)
+
+    @property
+    def size(self) -> int:
+        """How many sockets."""
+        return sum(len(alike) for alike in list(self._subscribers.values()))
+
+    def tell(self, notice: bytes) -> None:
+        """Give a frame that is no numbers to all sockets."""
+        told = sum(one.tell(notice) for alike in self._groups() for one in alike)
+        count(told, told * len(notice))
+
+    def stop(self, within: int) -> None:
+        """Let all sockets go: they should be back within so many seconds."""
+        for alike in self._groups():
+            for subscriber in alike:
+                subscriber.stop(within)
+
+    def run(self) -> None:
+        """Read and hand out until nobody is left."""
+        news = False
+        while self.wanted:
+            self.wake.clear()
+            started = time.monotonic()
+            try:
+                self._read(started)
+            except redis.RedisError as error:
+                _log.warning("live feed: the store is away: %s", error)
+                metrics.SERVICE_STORE_FAILURES.inc("hot")
+                self.note(None)
+                self._tell_away()
+            else:
+                read = time.monotonic()
+                metrics.SERVICE_REFRESH.observe(read - started)
+                self._hand_out()
+                metrics.SERVICE_FAN_OUT.observe(time.monotonic() - read)
+                self._pace.passed(started)
+            spent = time.monotonic() - started
+            news = self.wake.wait(self._pace.refresh * (GRACE if news else 1))
+            rest = self._pace.pause(spent)
+            gevent.sleep(max(0.0, rest - (time.monotonic() - started)))
+
+    def _read(self, started: float) -> None:
+        """Of the day only what has news, but for a look at all now and then."""
+        since, self._since = self._since, None
+        now = self._clock()
+        if started - self._looked < ALL_SECONDS:
+            self.view.read(now, int(now) if since is None else since)
+        else:
+            self._looked = started
+            self.view.read(now)
+        self.view.rank(now, {name for shape in self._subscribers for name in shape.dimensions})
+
+    def _hand_out(self) -> None:
+        frames = size = 0
+        for shape, alike in list(self._subscribers.items()):
+            written, of_bytes = self._hand_to(shape, list(alike))
+            frames += written
+            size += of_bytes
+        count(frames, size)
+
+    def _hand_to(self, shape: Shape, alike: list[Subscriber]) -> tuple[int, int]:
+        """How many frames, and bytes, were written at once."""
+        snapshot = cache(partial(self._snapshot, shape))
+        gap = cache(partial(self._gap, shape))
+        frame = text_frame(self.view.delta(shape))
+        frames = size = 0
+        for subscriber in alike:
+            message = frame
+            if subscriber.fresh:
+                since = subscriber.since
+                # Many come back at once, so what is encoded is shared by those of some seconds.
+                found = None if since is None else gap(since // GAP_STEP * GAP_STEP)
+                message = snapshot() if found is None else found
+            subscriber.fresh = False
+            if subscriber.put(message, snapshot):
+                frames += 1
+                size += len(message)
+        return frames, size
+
+    def _snapshot(self, shape: Shape) -> bytes:
+        return text_frame(self.view.snapshot(shape))
+
+    def _gap(self, shape: Shape, since: float) -> bytes | None:
+        found = self.view.gap(since, shape)
+        return None if found is None else text_frame(found)
+
+    def _tell_away(self) -> None:
+        """At every read that fails, so nobody takes silence for news.
+
+        A new socket gets the last numbers first, with the time that they are of.
+        """
+        if self.view.known:
+            for shape, alike in list(self._subscribers.items()):
+                snapshot = cache(partial(self._snapshot, shape))
+                for subscriber in alike:
+                    if subscriber.fresh:
+                        subscriber.fresh = False
+                        subscriber.put(snapshot(), snapshot)
+        self.tell(text_frame(error_message("store_unavailable")))
+
+    def _groups(self) -> list[list[Subscriber]]:
+        """All sockets, whoever leaves meanwhile."""
+        return [list(alike) for alike in list(self._subscribers.values())]
