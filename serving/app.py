@@ -43,7 +43,7 @@ from serving import (
 from serving.audit import Audit
 from serving.buckets import Buckets, open_counter
 from serving.cache import SealedCache
-from serving.gate import Gate
+from serving.gate import Access, Gate
 from serving.ingest.errors import RequestError
 from serving.projects import (
     DEMO,
@@ -55,6 +55,7 @@ from serving.projects import (
 from serving.push import Hub
 from serving.readiness import History
 from serving.replies import Replies
+from serving.rounds import Rounds
 from serving.seam import Reading, Stores, Unanswered
 from serving.secret import new_secret, read_secret
 from serving.server_log import ServerLog
@@ -100,7 +101,7 @@ def create_app(
     """The application over a Redis client and a registry of projects.
 
     `cold` is history and `events` the raw events, where there are any. `secret` signs, see `Gate`.
-    `counter` is a client that gives up sooner, for limits.
+    `counter` is a client that gives up sooner, for limits and tickets.
     """
     app = flask.Flask("serving", static_folder=str(Path(__file__).with_name("static")))
     app.config["SOCK_SERVER_OPTIONS"] = {
@@ -117,12 +118,22 @@ def create_app(
     history = History(cold)
     observe.watch(app)
     hub = app.extensions["live"] = Hub(store, client, settings.refresh_seconds)
-    gate = app.extensions["gate"] = Gate(projects, client, secret or new_secret())
-    asking, arriving = access_routes.install(app, gate, projects, settings.allowed_origins)
+    counts = Rounds(counter or client)
+    gate = app.extensions["gate"] = Gate(projects, counts, secret or new_secret())
+    asking, came = access_routes.install(app, gate, projects, settings.allowed_origins)
     throttle = app.extensions["throttle"] = Throttle(
-        settings, Buckets(counter or client), partial(access_routes.holder, gate)
+        settings, Buckets(counts), partial(access_routes.holder, gate)
     )
     throttle.watch(app)
+
+    def arriving() -> Access:
+        """Who comes with a key or a ticket. One that is not let in has not been counted yet."""
+        try:
+            return came()
+        except RequestError:
+            if "ticket" in flask.request.args:
+                throttle.admit()
+            raise
 
     @app.get("/")
     def dashboard() -> flask.Response:

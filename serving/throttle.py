@@ -4,6 +4,7 @@ A request takes a token of its client's bucket and one of its key's; one with a 
 takes `GUESS` of its client's, so that guessing is slow. So many must be there for any request: with
 fewer the answer would not depend on the key, and guesses be free. The check stands before routes
 are called, so a WebSocket is refused before its handshake. What is open takes places until it ends.
+A ticket that is good has been counted when it was bought.
 """
 
 from collections.abc import Callable, Iterator
@@ -50,7 +51,9 @@ class Throttle:
             if not path.startswith("/v1/") or path in _FREE or request.method == "OPTIONS":
                 return
             flask.g.holder = self._identify()
-            self.admit()
+            bought = "ticket" in request.args and flask.g.holder.known
+            if not bought:
+                self.admit()
             if request.url_rule is not None and request.url_rule.rule in _SOCKETS:
                 self._seat(flask.g.holder)
 

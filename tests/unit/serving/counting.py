@@ -27,6 +27,7 @@ class CountingServer:
         self.levels: dict[str, Level] = {}
         self.calls: list[int] = []  # how many buckets each was about
         self.away = False
+        self.names: set[str] = set()
 
     def eval(self, script: str, count: int, *rest: Any) -> list[int]:
         assert script == SCRIPT
@@ -50,6 +51,13 @@ class CountingServer:
             self.levels |= {n: level for n, level in zip(names, after, strict=True) if level}
             said += [number for one in taken for number in one]
         return said
+
+    def set(self, name: str, _: Any, *, nx: bool, ex: int) -> bool:
+        assert nx
+        assert ex > 0
+        new = name not in self.names
+        self.names.add(name)
+        return new
 
     def __getattr__(self, name: str) -> Any:
         """All else of a Redis client is away."""

@@ -37,6 +37,7 @@ class Site:
         self.app = create_app(self.settings, self.server, PROJECTS)
         self.throttle: Throttle = self.app.extensions["throttle"]
         self.throttle._buckets = Buckets(self.server, self.clock)
+        self.app.extensions["gate"]._client = self.server
         self.client = self.app.test_client()
 
     def get(
@@ -244,6 +245,21 @@ def test_a_handshake_over_the_cap_is_refused_before_it_is_one(site: Site):
     assert (answer.status_code, said(answer)["code"]) == (429, "too_many_connections")
     for one in opened:
         one.close()
+
+
+def test_a_ticket_is_counted_when_it_is_bought_and_again_when_it_is_no_good(site: Site):
+    bought = site.client.post("/v1/tickets", headers={"X-Read-Key": KEY})
+    ticket = json.loads(bought.data)["ticket"]
+    asked = len(site.server.calls)
+    good = site.client.get(f"/v1/live/sse?ticket={ticket}")
+    assert good.status_code == 200
+    assert len(site.server.calls) == asked
+    good.close()
+    for wrong in (ticket, "x", ticket[:-9] + ticket[-8:]):
+        refused = site.client.get(f"/v1/live/sse?ticket={wrong}")
+        assert said(refused)["code"] == "ticket_invalid"
+        asked += 1
+        assert len(site.server.calls) >= asked
 
 
 def test_processes_share_what_a_server_counts():
