@@ -67,7 +67,7 @@ from stores.contract import Reader, StoreUnavailable, TooMuch
 from stores.hot import HotStore, open_redis
 from stores.hot_reads import HotReader
 from stores.ledger import LedgerReader
-from telemetry import logs
+from telemetry import garbage, logs
 from telemetry.endpoint import Endpoint
 
 _log = logging.getLogger(__name__)
@@ -331,6 +331,7 @@ class Server(BaseApplication):
         gevent.spawn(app.extensions["audit"].run)
         gevent.spawn(access_routes.follow, self._projects, app.extensions["gate"])
         _at_stop(app.extensions["live"].stop)
+        garbage.seldom(whole=10)  # ten thousand sockets are a million objects
         return app
 
 

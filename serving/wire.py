@@ -128,9 +128,10 @@ class Wire:
             return
 
     def release(self) -> None:
-        """At the end of everything: wait for nothing any more."""
+        """At the end of everything: wait for nothing any more, and be no cycle."""
         self._readable.stop()
         self._readable.close()
+        self._server.sock = self._sock
 
     def receive(self) -> str | bytes | None:
         """A message that has come, or None. Raises ConnectionClosed."""
