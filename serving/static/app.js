@@ -35,6 +35,7 @@ let key = null;
 let state = null;
 let connection = { state: "connecting" };
 let filter = {};
+let fixed = {}; // the part of the filter that the key has for all it opens
 let metric = "events";
 let hours = null; // null: as many as there is data for
 let frame = 0;
@@ -80,7 +81,7 @@ function bind() {
     schedule();
   });
   by("country").addEventListener("change", (event) => {
-    filter = event.target.value === "" ? {} : { country: event.target.value };
+    filter = event.target.value === "" ? fixed : { ...fixed, country: event.target.value };
     notice("");
     writeAddress();
     live.subscribe(filter);
@@ -100,10 +101,16 @@ function bind() {
   if (filter.country !== undefined) fillCountries([filter.country]);
 }
 
-/** Show the dashboard with this key. */
-function open(withKey) {
+/** Show the dashboard with this key, in the part of the numbers that it opens. */
+async function open(withKey) {
   key = withKey;
   state = null;
+  fixed = await fixedFilter();
+  if (key !== withKey) return;
+  filter = { ...filter, ...fixed };
+  if (fixed.country !== undefined) fillCountries([fixed.country]);
+  by("country").disabled = fixed.country !== undefined;
+  by("ledger").hidden = Object.keys(fixed).length > 0; // it is of the whole project
   by("ask").hidden = true;
   by("dashboard").hidden = false;
   by("country").parentElement.hidden = false;
@@ -112,6 +119,15 @@ function open(withKey) {
   loadCountries();
   loadUsers();
   loadLedger();
+}
+
+/** What the key is limited to; a key that opens nothing is told of by the live connection. */
+async function fixedFilter() {
+  try {
+    return (await get("/v1/access"))?.filter ?? {};
+  } catch {
+    return {};
+  }
 }
 
 /** Ask for a read key, saying why the last one did not do. */
@@ -296,7 +312,7 @@ async function loadUsers() {
 }
 
 async function loadLedger() {
-  if (key === null || document.hidden) return;
+  if (key === null || document.hidden || by("ledger").hidden) return;
   try {
     await ledger.refresh();
   } catch {
@@ -348,7 +364,7 @@ function readAddress() {
 }
 
 function writeAddress() {
-  const query = new URLSearchParams(filter);
+  const query = new URLSearchParams(Object.entries(filter).filter(([name]) => fixed[name] === undefined));
   if (metric !== "events") query.set("metric", metric);
   if (hours !== null) query.set("hours", String(hours));
   history.replaceState(null, "", (`${query}` === "" ? location.pathname : `?${query}`) + location.hash);

@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 import websocket
 
+from deploy.artifacts import REPO
 from deploy.children import PythonChild, answers_ready
 from deploy.ports import HOST, free_port
 from deploy.services import ValkeyServer
@@ -254,6 +257,28 @@ def test_share_links(house: House) -> None:
     house.keys("revoke", id)  # with its key
     wait_for("the key's end", lambda: house.ask("/v1/access", read)[0] == 403, SOON)
     wait_for("the other's end", lambda: house.ask("/v1/access", other["key"])[0] == 403, SOON)
+
+
+def test_the_dashboard_opens_a_share_link_until_it_is_revoked(house: House, tmp_path: Path) -> None:
+    _, read = house.key("read", "shop")
+    body = json.dumps({"filter": {"device": "tv"}}).encode()
+    _, _, share = house.ask("/v1/shares", read, body=body)
+
+    def shows(state: str) -> None:
+        """Real Chromium comes to this state; the script gives up otherwise."""
+        picture = tmp_path / f"{state}.png"
+        url = f"http://{HOST}:{house.port}{share['path']}"
+        script = [sys.executable, "scripts/screenshot.py", "--url", url, "--out", str(picture)]
+        found = subprocess.run(
+            [*script, "--state", state, "--wait", "0"], cwd=REPO, capture_output=True, timeout=110
+        )
+        assert found.returncode == 0, found.stderr.decode()
+        assert picture.stat().st_size > 1_000
+
+    shows("live")
+    house.keys("revoke", share["id"])
+    wait_for("the link's end", lambda: house.ask("/v1/access", share["key"])[0] == 403, SOON)
+    shows("denied")
 
 
 def test_a_key_revoked_while_its_connections_are_open(house: House) -> None:
