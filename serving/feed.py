@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Final
 
 import gevent
@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 ALL_SECONDS: Final = 30.0  # after so long a feed reads the whole day again, whatever was announced
 
 GAP_STEP: Final = 10.0  # seconds
+GAPS: Final = 100  # that are kept for those who come before the next read
 # Where news come as often as all is read anyway, it is not read just before they come.
 GRACE: Final = 1.25
 
@@ -40,6 +41,9 @@ class Feed:
         self._subscribers: dict[Shape, set[Subscriber]] = {}
         self._since: int | None = None  # the first minute with news; None: look at all
         self._looked = float("-inf")  # when all was read
+        self._idle = float("-inf")  # since when all have what was read last
+        self._snapshots: dict[Shape, bytes] = {}  # frames of what was read last
+        self._gaps: dict[tuple[Shape, float], bytes | None] = {}
         self.wake = Event()
 
     def note(self, since: int | None) -> None:
@@ -50,9 +54,18 @@ class Feed:
             self._since = since
 
     def add(self, subscriber: Subscriber) -> None:
-        """A socket more; it gets a snapshot at the next read, which is at once."""
+        """A socket more. It gets what was read last when that is of now, else of a read at once.
+
+        When thousands come back, they do not have the store read all the time.
+        """
         self._subscribers.setdefault(subscriber.shape, set()).add(subscriber)
-        self.wake.set()
+        recent = time.monotonic() - self._idle < self._pace.refresh / 2
+        if recent and self.view.ranked(subscriber.shape.dimensions):
+            frame = self._first(subscriber)
+            if subscriber.put(frame, partial(self._snapshot, subscriber.shape)):
+                count(1, len(frame))
+        else:
+            self.wake.set()
 
     def remove(self, subscriber: Subscriber) -> None:
         """A socket less."""
@@ -88,6 +101,7 @@ class Feed:
         while self.wanted:
             self.wake.clear()
             started = time.monotonic()
+            self._idle = float("-inf")
             try:
                 self._read(started)
             except redis.RedisError as error:
@@ -101,6 +115,7 @@ class Feed:
                 self._hand_out()
                 metrics.SERVICE_FAN_OUT.observe(time.monotonic() - read)
                 self._pace.passed(started)
+                self._idle = time.monotonic()
             spent = time.monotonic() - started
             news = self.wake.wait(self._pace.refresh * (GRACE if news else 1))
             rest = self._pace.pause(spent)
@@ -110,6 +125,8 @@ class Feed:
         """Of the day only what has news, but for a look at all now and then."""
         since, self._since = self._since, None
         now = self._clock()
+        self._snapshots.clear()
+        self._gaps.clear()
         if started - self._looked < ALL_SECONDS:
             self.view.read(now, int(now) if since is None else since)
         else:
@@ -127,29 +144,38 @@ class Feed:
 
     def _hand_to(self, shape: Shape, alike: list[Subscriber]) -> tuple[int, int]:
         """How many frames, and bytes, were written at once."""
-        snapshot = cache(partial(self._snapshot, shape))
-        gap = cache(partial(self._gap, shape))
         frame = text_frame(self.view.delta(shape))
         frames = size = 0
         for subscriber in alike:
-            message = frame
-            if subscriber.fresh:
-                since = subscriber.since
-                # Many come back at once, so what is encoded is shared by those of some seconds.
-                found = None if since is None else gap(since // GAP_STEP * GAP_STEP)
-                message = snapshot() if found is None else found
-            subscriber.fresh = False
-            if subscriber.put(message, snapshot):
+            message = self._first(subscriber) if subscriber.fresh else frame
+            if subscriber.put(message, partial(self._snapshot, shape)):
                 frames += 1
                 size += len(message)
         return frames, size
 
+    def _first(self, subscriber: Subscriber) -> bytes:
+        """What one is sent that has nothing yet: what it missed, where that is known, or all.
+
+        Many come at once, so what is encoded is shared, of those that come back by some seconds.
+        """
+        subscriber.fresh = False
+        shape, since = subscriber.shape, subscriber.since
+        found = None if since is None else self._gap(shape, since // GAP_STEP * GAP_STEP)
+        return self._snapshot(shape) if found is None else found
+
     def _snapshot(self, shape: Shape) -> bytes:
-        return text_frame(self.view.snapshot(shape))
+        if shape not in self._snapshots:
+            self._snapshots[shape] = text_frame(self.view.snapshot(shape))
+        return self._snapshots[shape]
 
     def _gap(self, shape: Shape, since: float) -> bytes | None:
-        found = self.view.gap(since, shape)
-        return None if found is None else text_frame(found)
+        """None where it is not known."""
+        if (shape, since) not in self._gaps:
+            if len(self._gaps) >= GAPS:
+                self._gaps.clear()
+            found = self.view.gap(since, shape)
+            self._gaps[shape, since] = None if found is None else text_frame(found)
+        return self._gaps[shape, since]
 
     def _tell_away(self) -> None:
         """At every read that fails, so nobody takes silence for news.
@@ -158,7 +184,7 @@ class Feed:
         """
         if self.view.known:
             for shape, alike in list(self._subscribers.items()):
-                snapshot = cache(partial(self._snapshot, shape))
+                snapshot = partial(self._snapshot, shape)
                 for subscriber in alike:
                     if subscriber.fresh:
                         subscriber.fresh = False

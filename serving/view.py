@@ -79,6 +79,10 @@ class View:
         """Read the top values of dimensions, those that are due."""
         self._top.read(now, dimensions)
 
+    def ranked(self, dimensions: Collection[str]) -> bool:
+        """Whether there are top values of all these."""
+        return len(self._top.known(dimensions)) == len(dimensions)
+
     @property
     def known(self) -> bool:
         """Whether the store has ever been read."""

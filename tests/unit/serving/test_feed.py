@@ -37,6 +37,38 @@ def test_sockets_share_one_read_and_one_frame():
     assert running.dead
 
 
+def test_one_that_comes_right_after_a_read_gets_what_that_had_and_what_follows():
+    store = MemoryStore()
+    store.put(1_750_000_020, rows=4)
+    feed = Feed(view(store), Pace(0.4), lambda: 1_750_000_030.0)
+    first = Subscriber(feed, queued, Event())
+    feed.add(first)
+    running = gevent.spawn(feed.run)
+    assert until(first, "snapshot") == ["snapshot"]
+    reads = store.reads
+    several = [Subscriber(feed, queued, Event()) for _ in range(3)]
+    for one in several:
+        feed.add(one)
+    frames = [one.take() for one in several]
+    assert frames[0] is frames[1] is frames[2]
+    assert payload(frames[0])["type"] == "snapshot"
+    assert store.reads == reads
+    asks_more = Subscriber(feed, queued, Event(), shape=Shape(dimensions=("country",)))
+    feed.add(asks_more)
+    assert asks_more.take() is None  # that was not read
+    store.put(1_750_000_020, rows=9)
+    news = coming(several[0])
+    assert (news["type"], news["events"]) == ("delta", [9])
+    assert news["seq"] > payload(frames[0])["seq"]
+    assert coming(asks_more)["top"]
+    store.away = True
+    until(first, "error")
+    late = Subscriber(feed, queued, Event())
+    feed.add(late)  # what was read last is of long ago
+    assert until(late, "error") == ["snapshot", "error"]
+    gevent.kill(running)
+
+
 def test_sockets_of_several_shapes_share_the_read_and_those_of_one_shape_the_frame():
     store = MemoryStore()
     feed = Feed(view(store), Pace(40.0))
@@ -195,8 +227,8 @@ def test_one_that_comes_back_gets_the_gap_when_it_is_known_and_else_a_snapshot()
         feed.add(back)
         assert until(back, kind) == [kind]  # this feed is younger than what the client has
         back.leave()
-    feed.view._first -= 60.0
-    back = Subscriber(feed, queued, Event(), now)
+    feed.view._first -= 90.0
+    back = Subscriber(feed, queued, Event(), now - 20)
     feed.add(back)
     assert until(back, "delta") == ["delta"]
     for place in (first, back):
