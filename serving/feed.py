@@ -73,6 +73,9 @@ class Feed:
         alike.discard(subscriber)
         if not alike:
             self._subscribers.pop(subscriber.shape, None)
+        if not self._subscribers:
+            self._idle = float("-inf")
+            self.wake.set()  # to its end
 
     @property
     def wanted(self) -> bool:

@@ -96,6 +96,14 @@ def service(valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> I
         yield Service(port)
 
 
+@pytest.fixture(autouse=True)
+def _alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No feed is left that a test's socket could get the numbers of the test before from."""
+    yield
+    if "client" in request.fixturenames:
+        time.sleep(2 * REFRESH)
+
+
 @pytest.fixture(scope="module")
 def stranded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service whose store is not there."""
