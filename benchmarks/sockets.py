@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--subscriptions", type=int, default=20, help="different ones, at most 60")
     made.add_argument("--refresh", type=float, default=2.0, help="seconds from pane to pane")
     made.add_argument("--seconds", type=float, default=60, help="of the calm and the rude part")
+    made.add_argument("--soak", type=int, default=0, help="minutes more of the rude part")
     made.add_argument("--service", default="", help="more options of serving.app")
     made.add_argument("--json", type=Path)
     return made
@@ -153,6 +154,7 @@ def measure(
         if name == "calm":
             after = resident(service.members())
     meter.stop()
+    looks = list(soak(options, service, writer, crowd))
     state = crowd.ask("state")
     crowd.ask("cut")
     writer.write_for(options.refresh)
@@ -160,11 +162,12 @@ def measure(
     last = crowd.ask("state")
     whole = options.clients
     clean = (
-        state["least_news"] == parts["rude"]["last"]
+        state["least_news"] == writer.news
         and state["lost"] == 0
         and opened["ready"] == back["ready"] == whole
         and parts["calm"]["everybody"]
         and parts["rude"]["everybody"]
+        and all(look["everybody"] for look in looks)
     )
     seconds = 2 * (options.seconds + options.refresh)
     return {
@@ -176,6 +179,7 @@ def measure(
         "snapshot_ms": report.percentiles([wait * 1_000 for wait in opened["waits"]], 1),
         **parts,
         "p99_moved_by": round(parts["rude"]["p99"] / parts["calm"]["p99"] - 1, 3),
+        "soak": looks,
         "reconnect": back,
         "kb_per_client": round((after - before) / whole / 1_000, 1),
         "service_mb": {"before": before // 1_000_000, "with_all": after // 1_000_000},
@@ -185,6 +189,20 @@ def measure(
         "said": last["said"],
         "exact": clean,
     }
+
+
+def soak(
+    options: argparse.Namespace, service: PythonChild, writer: Writer, crowd: Crowd
+) -> Iterator[dict[str, Any]]:
+    """Minute by minute, with those who read slowly or not at all: the memory, and the waits."""
+    for minute in range(1, options.soak + 1):
+        writer.write_for(60)
+        time.sleep(options.refresh)
+        found = waits(writer.written, crowd.ask("times"))
+        memory = resident(service.members()) // 1_000_000
+        kept = {name: found[name] for name in ("p50", "p99", "max", "everybody")}
+        yield {"minute": minute, "service_mb": memory, **kept}
+        print(f"minute {minute}: {memory} MB, p99 {found['p99']} ms", file=sys.stderr, flush=True)
 
 
 def waits(written: dict[int, float], arrived: dict[int, list[float]]) -> dict[str, Any]:

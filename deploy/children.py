@@ -56,7 +56,7 @@ def commands(settings: Settings, jar: Path, geo: Path | None) -> dict[str, list[
             f"--redis_url={settings.redis_url}",
             *([f"--history_url={settings.history_reader_url}"] if settings.history else []),
             f"--collector_url={settings.collector_url}",
-            f"--secret={settings.secret}",
+            *([f"--secret={settings.secret}"] if settings.secret.exists() else []),
             *([f"--projects={settings.projects}"] if settings.projects else []),
             *_watched(settings, settings.service_metrics_port),
         ],
