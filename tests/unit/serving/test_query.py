@@ -147,8 +147,10 @@ def test_the_order_and_its_direction():
     assert (query.order, query.ascending) == ("revenue", True)
 
 
-def test_a_key_is_no_matter_of_the_query():
-    assert ask(key="secret") == ask()
+def test_whose_numbers_is_no_matter_of_the_query_and_a_key_stands_in_no_address():
+    assert ask(project="shop") == ask()
+    with pytest.raises(RequestError):
+        ask(key="secret")
 
 
 def test_the_longest_range_without_history():
