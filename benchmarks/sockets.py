@@ -155,14 +155,14 @@ def measure(
             after = resident(service.members())
     meter.stop()
     looks = list(soak(options, service, writer, crowd))
-    state = crowd.ask("state")
+    written, state = writer.news, crowd.ask("state")
     crowd.ask("cut")
     writer.write_for(options.refresh)
     back = reconnect(options, writer, crowd)
     last = crowd.ask("state")
     whole = options.clients
     clean = (
-        state["least_news"] == writer.news
+        state["least_news"] == written
         and state["lost"] == 0
         and opened["ready"] == back["ready"] == whole
         and parts["calm"]["everybody"]
