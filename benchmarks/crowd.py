@@ -109,7 +109,8 @@ class _Client(asyncio.Protocol):
     def _read(self, text: bytes) -> None:
         if not self._people.heard(self._chosen, text):
             return
-        if not self.ready.done():
+        first = not self.ready.done()
+        if first:
             self._people.first.append(time.time() - self.opened)
             self.ready.set_result(True)
         at = text.rfind(_MARK)
@@ -119,7 +120,7 @@ class _Client(asyncio.Protocol):
         news = int(text[max(at + len(_MARK), text.rfind(b",", at, end) + 1) : end])
         if news > self.news:
             self.news = news
-            if not self.quiet:
+            if not self.quiet and not first:  # that one may have been written before it came
                 self._people.arrived[news].append(time.time())
 
     def stop_reading(self) -> None:
