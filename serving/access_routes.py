@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from serving import query
-from serving.arguments import PROJECT
+from serving.arguments import PROJECT, separated
 from serving.credentials import Dimension, Value, described, origin_matches
 from serving.gate import (
     MAX_SHARE_SECONDS,
@@ -57,7 +57,7 @@ def install(
     The first wants a key, the second takes a ticket too.
     """
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    origins = [origin.strip() for origin in allowed_origins.split(",") if origin.strip()]
+    origins = separated(allowed_origins)
 
     def listed() -> bool:
         origin = flask.request.headers.get("Origin")

@@ -8,6 +8,11 @@ from serving.ingest.errors import RequestError
 PROJECT: Final = "project"  # whose numbers; of every address
 
 
+def separated(text: str) -> list[str]:
+    """What a setting lists with commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def invalid(detail: str) -> RequestError:
     """A parameter that cannot be used."""
     return RequestError("parameter_invalid", detail)

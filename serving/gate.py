@@ -122,14 +122,10 @@ class Gate:
 
         `project` is who is asked for, which only an admin key has to say.
         """
-        if not key:
-            raise RequestError("read_key_missing")
         if key.startswith(SHARE_PREFIX):
-            access = self._shared(key)
+            access = self._access(self._shared(key))
         else:
-            found = self._projects.reader(key)
-            if found is None:
-                raise RequestError("read_key_unknown")
+            found = self._found(key)
             access = _opened(found, self._named(found, project))
         if project is not None and project != access.project.name:
             raise RequestError("project_not_allowed")
@@ -138,11 +134,7 @@ class Gate:
 
     def admin(self, key: str) -> None:
         """Raises RequestError when it is no admin key."""
-        if not key:
-            raise RequestError("read_key_missing")
-        found = self._projects.reader(key)
-        if found is None:
-            raise RequestError("read_key_unknown")
+        found = self._found(key)
         if found.project is not None:
             raise RequestError("admin_key_needed")
         self._check(found)
@@ -181,8 +173,7 @@ class Gate:
             if ticket is not None:
                 said: _Share = _loaded(self._tickets, ticket, _Ticket, "ticket_invalid")
             elif key.startswith(SHARE_PREFIX):
-                text = key.removeprefix(SHARE_PREFIX)
-                said = _loaded(self._shares, text, _Share, "read_key_unknown")
+                said = self._shared(key)
             else:
                 found = self._projects.reader(key)
                 return Holder(key_hash(key)[:ID_CHARS], found is not None)
@@ -225,9 +216,18 @@ class Gate:
             raise RequestError("project_not_allowed", "There is none of this name.")
         return named
 
-    def _shared(self, token: str) -> Access:
-        text = token.removeprefix(SHARE_PREFIX)
-        return self._access(_loaded(self._shares, text, _Share, "read_key_unknown"))
+    def _found(self, key: str) -> Reader:
+        """Whose key of the registry it is. Raises RequestError."""
+        if not key:
+            raise RequestError("read_key_missing")
+        found = self._projects.reader(key)
+        if found is None:
+            raise RequestError("read_key_unknown")
+        return found
+
+    def _shared(self, token: str) -> _Share:
+        """What a share link says, whether or not it still holds. Raises RequestError."""
+        return _loaded(self._shares, token.removeprefix(SHARE_PREFIX), _Share, "read_key_unknown")
 
     def _access(self, said: _Share) -> Access:
         project = self._projects.by_name(said.project)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from events.address import LOOPBACK, TrustedProxies
+from serving.arguments import separated
 from serving.limits import Limit
 from telemetry import endpoint, logs
 
@@ -84,7 +85,7 @@ class Settings:
     @property
     def proxy_networks(self) -> list[str]:
         """`trusted_proxies` as a list."""
-        return [part.strip() for part in self.trusted_proxies.split(",") if part.strip()]
+        return separated(self.trusted_proxies)
 
     @property
     def limits(self) -> tuple[Limit, Limit]:

@@ -54,7 +54,6 @@ class View:
         """
         end = int(now) // MINUTE * MINUTE + MINUTE  # with the minute in progress
         start = end - DAY_MINUTES * MINUTE
-        name = self._project.name
         shift = min(DAY_MINUTES, (start - self._start) // MINUTE)
         old_rows, old_status = _moved(self._rows, shift), _moved(self._status, shift)
         first = start

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from events.address import LOOPBACK, TrustedProxies
 from events.limits import MAX_EVENTS_PER_REQUEST
+from serving.arguments import separated
 from serving.limits import Limit
 from telemetry import endpoint, logs
 
@@ -93,7 +94,7 @@ class Settings:
     @property
     def proxy_networks(self) -> list[str]:
         """`trusted_proxies` as a list."""
-        return [part.strip() for part in self.trusted_proxies.split(",") if part.strip()]
+        return separated(self.trusted_proxies)
 
     @property
     def limits(self) -> tuple[Limit, Limit]:
