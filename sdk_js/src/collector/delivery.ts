@@ -18,232 +18,234 @@ const MAX_BATCHES = 500;
 
 type Timer = ReturnType<typeof setTimeout>;
 
-export interface Limits {
-  batchEvents: number;
-  batchBytes: number;
-  queueBytes: number;
-}
-
 export interface Surroundings {
   store: Store;
   transport: Transport;
-  limits: Limits;
+  batchEvents: number;
+  batchBytes: number;
+  queueBytes: number;
   silent(): boolean; // nothing may be kept or sent
   online(): boolean;
   hidden(): boolean; // the page may be ended at any time, without a word
 }
 
-export class Delivery {
-  dropped = 0; // events that were given up
-  #queue: Batch[] = [];
-  #open: Batch | undefined; // the one of the queue that events go into
-  #timer: Timer | undefined;
-  #due = Infinity; // when the timer fires
-  #busy = false;
-  #gone = false; // after `pagehide` no timer fires
-  #saving = false;
-  #again: Timer | undefined; // of another look at what other pages hold
-  #failures = 0;
-  #resume = 0; // ms: not before, after a failure
-  #told = 0; // ms: not before, as the collector said
-  #idle = new Set<() => void>();
-
-  constructor(private readonly around: Surroundings) {}
-
-  add(event: string): void {
-    const { batchEvents, batchBytes } = this.around.limits;
-    const now = Date.now();
-    let open = this.#open;
-    if (open && (!changeable(open, now) || open.events.length >= batchEvents || open.bytes + size(event) > batchBytes)) {
-      this.around.store.put(open);
-      open = undefined;
-    }
-    if (!open) {
-      open = newBatch(now);
-      this.#queue.push(open);
-      this.#open = open;
-      this.#bound();
-    }
-    add(open, event);
-    if (!this.#saving) {
-      this.#saving = true;
-      queueMicrotask(() => this.#save());
-    }
-    if (this.#queue.length > 1 || open.events.length >= batchEvents) void this.#pump();
-    else this.#arm(LINGER);
-  }
-
+export interface Delivery {
+  add(event: string): void;
   /** The page may be gone after this: everything to the browser, or at least to the store. */
-  leave(gone: boolean): void {
-    this.#gone ||= gone;
-    this.#open = undefined;
-    let taken = false;
-    const { store, transport } = this.around;
-    const offer = (batch: Batch): void => {
-      const now = Date.now();
-      const whole = changeable(batch, now);
-      if (!this.around.online() || now < this.#told || this.#expired(batch)) return this.#release(batch);
-      if (transport.beacon(body(batch))) {
-        taken = batch.beaconed = true;
-        return this.#mark(batch);
-      }
-      if (whole && batch.events.length > 1 && batch.bytes > WORTH_SPLITTING) {
-        const halves = split(batch);
-        if (halves.every((half) => store.put(half))) {
-          store.drop(batch);
-          this.#queue.splice(this.#queue.indexOf(batch), 1, ...halves);
-          return halves.forEach(offer);
-        }
-      }
-      // Refused for its quota, which keepalive requests share; or there are no beacons at all.
-      if (taken) return this.#release(batch);
-      this.#mark(batch);
-      batch.beaconed = true;
-      void transport.post(body(batch), true).then((wait) => wait ?? this.#finish(batch));
-    };
-    if (this.around.silent()) this.clear();
-    [...this.#queue].forEach((batch) => batch.beaconed || offer(batch));
-  }
-
+  leave(gone: boolean): void;
   /** The page is looked at again, or the network is there: what was failing may work now. */
-  wake(): void {
-    this.#gone = false;
-    this.#resume = this.#told;
-    this.#queue.forEach((batch) => (batch.beaconed = false));
-    this.adopt();
-    void this.#pump();
-  }
-
+  wake(): void;
   /** Take over what other pages have left. */
-  adopt(): void {
-    if (this.around.silent()) return this.clear();
-    const { batches, later } = this.around.store.adopt(Date.now());
-    const known = new Set(this.#queue.map((batch) => batch.id));
-    this.#queue.unshift(...batches.filter((batch) => !known.has(batch.id)));
-    this.#bound();
-    if (batches.length) this.#arm(0);
-    clearTimeout(this.#again);
-    if (later) this.#again = setTimeout(() => this.adopt(), 2 * LEASE);
-  }
-
+  adopt(): void;
   /** True when all that was captured is answered, false when that takes longer. */
-  flush(timeout: number): Promise<boolean> {
-    return new Promise((done) => {
-      const settle = (all: boolean) => {
-        clearTimeout(timer);
-        this.#idle.delete(emptied);
-        done(all);
-      };
-      const emptied = () => settle(true);
-      const timer = setTimeout(settle, timeout, false);
-      this.#idle.add(emptied);
-      void this.#pump();
-    });
-  }
-
+  flush(timeout: number): Promise<boolean>;
+  clear(): void;
   /** No more timers. */
-  stop(): void {
-    clearTimeout(this.#timer);
-    clearTimeout(this.#again);
-    this.#resume = Infinity;
+  stop(): void;
+  /** Events that were given up. */
+  dropped(): number;
+}
+
+export function deliver(around: Surroundings): Delivery {
+  const { store, transport, batchEvents, batchBytes, queueBytes, silent, online, hidden } = around;
+  let queue: Batch[] = [];
+  let open: Batch | undefined; // the one of the queue that events go into
+  let timer: Timer | undefined;
+  let due = Infinity; // when the timer fires
+  let again: Timer | undefined; // of another look at what other pages hold
+  let busy = false;
+  let gone = false; // after `pagehide` no timer fires
+  let saving = false;
+  let failures = 0;
+  let resume = 0; // ms: not before, after a failure
+  let told = 0; // ms: not before, as the collector said
+  let dropped = 0;
+  const idle = new Set<() => void>();
+
+  function finish(batch: Batch): void {
+    queue = queue.filter((other) => other !== batch);
+    store.drop(batch);
   }
 
-  clear(): void {
-    this.#queue = [];
-    this.#open = undefined;
-    this.around.store.clear();
+  function giveUp(batch: Batch): void {
+    dropped += batch.events.length;
+    finish(batch);
   }
 
-  async #pump(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#due = Infinity;
-    if (this.#busy) return;
-    this.#busy = true;
-    for (let batch; (batch = this.#queue[0]) && Date.now() >= this.#resume && this.around.online(); ) {
-      if (this.around.silent()) {
-        this.clear();
-        break;
-      }
-      if (this.#expired(batch)) {
-        this.#giveUp(batch);
-        continue;
-      }
-      this.#mark(batch);
-      const wait = await this.around.transport.post(body(batch), this.around.hidden());
-      if (wait === undefined) {
-        this.#finish(batch);
-        this.#failures = 0;
-      } else {
-        this.#later(wait);
-        if (this.#queue[0] === batch) this.#queue.push(this.#queue.shift()!); // it may be to blame
-      }
+  function bound(): void {
+    let bytes = queue.reduce((sum, batch) => sum + batch.bytes, 0);
+    while (queue.length > MAX_BATCHES || bytes > queueBytes) {
+      const oldest = queue.reduce((a, b) => (b.at < a.at ? b : a));
+      bytes -= oldest.bytes;
+      giveUp(oldest);
     }
-    this.#busy = false;
-    if (!this.#queue.length) this.#idle.forEach((done) => done());
-    else if (this.#resume < Infinity && this.around.online()) this.#arm(this.#resume - Date.now());
-  }
-
-  /** Exponential backoff with full jitter; after what the answer asks for, if it does. */
-  #later(wait: number): void {
-    const now = Date.now();
-    const jitter = Math.random() * Math.min(LAST_RETRY, FIRST_RETRY * 2 ** this.#failures++);
-    if (wait) this.#told = now + wait + Math.random() * FIRST_RETRY;
-    this.#resume = Math.max(this.#resume, this.#told, now + jitter);
-  }
-
-  #arm(wait: number): void {
-    const due = Date.now() + wait;
-    if (due >= this.#due) return;
-    clearTimeout(this.#timer);
-    this.#due = due;
-    this.#timer = setTimeout(() => void this.#pump(), wait);
-  }
-
-  /** Once in a task, whatever was captured in it. */
-  #save(): void {
-    this.#saving = false;
-    if (this.#open) this.around.store.put(this.#open);
-    if (this.#gone) this.leave(true);
-    else if (this.around.hidden()) void this.#pump();
-  }
-
-  /** It is handed over: stored as such, so that nobody changes it whatever comes. */
-  #mark(batch: Batch): void {
-    batch.sent ||= Date.now();
-    this.#release(batch);
   }
 
   /** It stays as it is from now on, and other pages may send it. */
-  #release(batch: Batch): void {
-    if (batch === this.#open) this.#open = undefined;
+  function release(batch: Batch): void {
+    if (batch === open) open = undefined;
     batch.held = false;
-    this.around.store.put(batch);
+    store.put(batch);
   }
 
-  #expired(batch: Batch): boolean {
+  /** It is handed over: stored as such, so that nobody changes it whatever comes. */
+  function mark(batch: Batch): void {
+    batch.sent ||= Date.now();
+    release(batch);
+  }
+
+  /** Whether it is too late. An old batch may have been handed over by another page. */
+  function late(batch: Batch): boolean {
     const now = Date.now();
-    if (!batch.sent && now - batch.at > LEASE) batch.sent = this.around.store.sent(batch);
+    if (!batch.sent && now - batch.at > LEASE) batch.sent = store.sent(batch);
     return expired(batch, now);
   }
 
-  #finish(batch: Batch): void {
-    const place = this.#queue.indexOf(batch);
-    if (place >= 0) this.#queue.splice(place, 1);
-    this.around.store.drop(batch);
+  function arm(wait: number): void {
+    const at = Date.now() + wait;
+    if (at >= due) return;
+    clearTimeout(timer);
+    due = at;
+    timer = setTimeout(pump, wait);
   }
 
-  #giveUp(batch: Batch): void {
-    this.dropped += batch.events.length;
-    this.#finish(batch);
+  /** Exponential backoff with full jitter; after what the answer asks for, if it does. */
+  function backOff(wait: number): void {
+    const now = Date.now();
+    const jitter = Math.random() * Math.min(LAST_RETRY, FIRST_RETRY * 2 ** failures++);
+    if (wait) told = now + wait + Math.random() * FIRST_RETRY;
+    resume = Math.max(resume, told, now + jitter);
   }
 
-  #bound(): void {
-    const queue = this.#queue;
-    let bytes = queue.reduce((sum, batch) => sum + batch.bytes, 0);
-    while (queue.length > MAX_BATCHES || bytes > this.around.limits.queueBytes) {
-      const oldest = queue.reduce((a, b) => (b.at < a.at ? b : a));
-      bytes -= oldest.bytes;
-      this.#giveUp(oldest);
+  async function pump(): Promise<void> {
+    clearTimeout(timer);
+    due = Infinity;
+    if (busy) return;
+    busy = true;
+    for (let batch; (batch = queue[0]) && Date.now() >= resume && online(); ) {
+      if (silent()) clear();
+      else if (late(batch)) giveUp(batch);
+      else {
+        mark(batch);
+        const wait = await transport.post(body(batch), hidden());
+        if (wait === undefined) {
+          finish(batch);
+          failures = 0;
+        } else {
+          backOff(wait);
+          if (queue[0] === batch) queue.push(queue.shift()!); // it may be to blame
+        }
+      }
     }
+    busy = false;
+    if (!queue.length) idle.forEach((done) => done());
+    else if (resume < Infinity && online()) arm(resume - Date.now());
   }
+
+  /** Once in a task, whatever was captured in it. */
+  function save(): void {
+    saving = false;
+    if (open) store.put(open);
+    if (gone) leave(true);
+    else if (hidden()) pump();
+  }
+
+  /** Let a page's last chance take it. `taken`: a beacon was, before it. */
+  function offer(batch: Batch, taken: boolean): boolean {
+    const whole = changeable(batch, Date.now());
+    if (!online() || Date.now() < told || late(batch)) release(batch);
+    else if (transport.beacon(body(batch))) {
+      batch.beaconed = true;
+      mark(batch);
+      return true;
+    } else if (whole && batch.events.length > 1 && batch.bytes > WORTH_SPLITTING) {
+      const halves = split(batch);
+      if (halves.every(store.put)) {
+        finish(batch);
+        queue.push(...halves);
+        return halves.reduce((before, half) => offer(half, before), taken);
+      }
+      release(batch);
+    } else if (taken) release(batch); // refused for the quota, which keepalive requests share
+    else {
+      batch.beaconed = true;
+      mark(batch);
+      transport.post(body(batch), true).then((wait) => wait ?? finish(batch));
+    }
+    return taken;
+  }
+
+  function leave(forever: boolean): void {
+    gone ||= forever;
+    open = undefined;
+    if (silent()) clear();
+    queue.reduce((taken, batch) => (batch.beaconed ? taken : offer(batch, taken)), false);
+  }
+
+  function adopt(): void {
+    if (silent()) return clear();
+    const { batches, later } = store.adopt(Date.now());
+    const known = new Set(queue.map(({ id }) => id));
+    queue.unshift(...batches.filter(({ id }) => !known.has(id)));
+    bound();
+    if (queue.length) arm(0);
+    clearTimeout(again);
+    if (later) again = setTimeout(adopt, 2 * LEASE);
+  }
+
+  function clear(): void {
+    queue = [];
+    open = undefined;
+    store.clear();
+  }
+
+  return {
+    add(event) {
+      const now = Date.now();
+      if (open && (!changeable(open, now) || open.events.length >= batchEvents || open.bytes + size(event) > batchBytes)) {
+        store.put(open);
+        open = undefined;
+      }
+      const target = (open ??= newBatch(now));
+      add(target, event);
+      if (target.events.length === 1) {
+        queue.push(target);
+        bound();
+      }
+      if (!saving) {
+        saving = true;
+        queueMicrotask(save);
+      }
+      if (queue.length > 1 || target.events.length >= batchEvents) pump();
+      else arm(LINGER);
+    },
+    leave,
+    wake() {
+      gone = false;
+      resume = told;
+      queue.forEach((batch) => (batch.beaconed = false));
+      adopt();
+      pump();
+    },
+    adopt,
+    flush: (timeout) =>
+      new Promise((done) => {
+        const settle = (all: boolean) => {
+          clearTimeout(limit);
+          idle.delete(emptied);
+          done(all);
+        };
+        const emptied = () => settle(true);
+        const limit = setTimeout(settle, timeout, false);
+        idle.add(emptied);
+        pump();
+      }),
+    clear,
+    stop() {
+      clearTimeout(timer);
+      clearTimeout(again);
+      resume = Infinity;
+    },
+    dropped: () => dropped,
+  };
 }

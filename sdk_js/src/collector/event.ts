@@ -16,7 +16,7 @@ export interface Money {
 }
 
 export function checkType(type: string): void {
-  if (!TYPE.test(type)) throw new Error(`not a type of events: ${type}`);
+  if (typeof type !== "string" || !TYPE.test(type)) throw new Error(`not a type of events: ${type}`);
 }
 
 export function encode(stamp: Stamp, ts: number, type: string, props: Props, context: Context, money?: Money): string {
@@ -48,7 +48,7 @@ const cut = (value: unknown, most: number): string | undefined => (value ? Strin
 /** What the collector takes of props; the rest would cost the whole event. */
 function plain(props: Props): Props | undefined {
   const kept = Object.entries(props)
-    .filter(([name, value]) => name.length <= MAX_NAME && (value === null || /^(st|b)/.test(typeof value) || Number.isFinite(value)))
+    .filter(([name, value]) => name.length <= MAX_NAME && (value === null || /^(string|boolean)$/.test(typeof value) || Number.isFinite(value)))
     .slice(0, MAX_PROPS)
     .map(([name, value]) => [name, typeof value === "string" ? value.slice(0, MAX_VALUE) : value]);
   return kept.length ? Object.fromEntries(kept) : undefined;

@@ -2,12 +2,12 @@
 
 import { watch } from "./auto.js";
 import { size } from "./batch.js";
-import { Delivery } from "./delivery.js";
+import { deliver } from "./delivery.js";
 import { checkType, encode, MAX_BYTES, money, type Money } from "./event.js";
 import type { Collector, Context, Options, Props } from "./options.js";
-import { area, asked, Consent } from "./privacy.js";
-import { Session } from "./session.js";
-import { Store } from "./store.js";
+import { area, asked, openConsent } from "./privacy.js";
+import { openSession } from "./session.js";
+import { openStore } from "./store.js";
 import { connect } from "./transport.js";
 
 export type { Collector, Context, Options, Props };
@@ -30,18 +30,16 @@ export function init(options: Options): Collector {
   const local = page ? area("localStorage") : undefined;
   const kept = options.storage !== false;
   const name = `streamlens:${options.key}`;
-  const session = new Session(page && kept ? area("sessionStorage") : undefined, name);
-  const consent = new Consent(local, page && !!options.respectDoNotTrack && asked());
-  const delivery = new Delivery({
-    store: new Store(kept ? local : undefined, `${name}:`),
+  const session = openSession(page && kept ? area("sessionStorage") : undefined, name);
+  const consent = openConsent(local, page && !!options.respectDoNotTrack && asked());
+  const delivery = deliver({
+    store: openStore(kept ? local : undefined, `${name}:`),
     transport: connect(options.endpoint ?? "", options.key, warn),
-    limits: {
-      batchEvents: Math.min(options.batchEvents ?? 100, 1_000),
-      // A page's batch has to fit beside another into what a browser lets beacons have, 64 KB.
-      batchBytes: page ? 30_000 : 500_000,
-      queueBytes: page ? 500_000 : 50_000_000,
-    },
-    silent: () => consent.silent(),
+    batchEvents: Math.min(options.batchEvents ?? 100, 1_000),
+    // A page's batch has to fit beside another into what a browser lets beacons have, 64 KB.
+    batchBytes: page ? 30_000 : 500_000,
+    queueBytes: page ? 500_000 : 50_000_000,
+    silent: consent.silent,
     online: () => !page || navigator.onLine,
     hidden: () => page && document.visibilityState === "hidden",
   });
@@ -88,7 +86,7 @@ export function init(options: Options): Collector {
       delivery.stop();
       return all;
     },
-    dropped: () => delivery.dropped,
+    dropped: delivery.dropped,
   };
 
   if (options.userId) client.identify(options.userId);
@@ -103,7 +101,7 @@ export function init(options: Options): Collector {
       );
       addEventListener("pagehide", () => delivery.leave(true), { signal });
       addEventListener("pageshow", (event) => event.persisted && delivery.wake(), { signal });
-      addEventListener("online", () => delivery.wake(), { signal });
+      addEventListener("online", delivery.wake, { signal });
       watch(options, client, signal);
     })();
   }

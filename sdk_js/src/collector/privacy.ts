@@ -15,26 +15,24 @@ export function area(kind: "localStorage" | "sessionStorage"): Storage | undefin
 export const asked = (): boolean =>
   navigator.doNotTrack === "1" || !!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl;
 
-export class Consent {
-  #out = false;
-
-  constructor(
-    private readonly area: Storage | undefined,
-    private readonly never: boolean,
-  ) {}
-
+export interface Consent {
   /** Another tab may have been told: so this looks each time. */
-  silent(): boolean {
-    return this.never || this.#out || !!this.area?.getItem(OUT);
-  }
+  silent(): boolean;
+  set(out: boolean): void;
+}
 
-  set(out: boolean): void {
-    this.#out = out;
-    try {
-      if (out) this.area?.setItem(OUT, "1");
-      else this.area?.removeItem(OUT);
-    } catch {
-      // full: it holds for this page
-    }
-  }
+export function openConsent(area: Storage | undefined, never: boolean): Consent {
+  let left = false;
+  return {
+    silent: () => never || left || !!area?.getItem(OUT),
+    set(out) {
+      left = out;
+      try {
+        if (out) area?.setItem(OUT, "1");
+        else area?.removeItem(OUT);
+      } catch {
+        // full: it holds for this page
+      }
+    },
+  };
 }

@@ -15,49 +15,45 @@ export interface Stamp {
   session_id: string;
 }
 
-export class Session {
-  #user = "";
-  #id = "";
-  #next = 0;
-  #last = 0;
-
-  constructor(
-    private readonly area: Storage | undefined,
-    private readonly name: string,
-  ) {
-    try {
-      [this.#user, this.#id, this.#next, this.#last] = JSON.parse(area?.getItem(name) || "") as [string, string, number, number];
-    } catch {
-      // none yet, or not ours: a new one
-    }
-  }
-
+export interface Session {
   /** The ids of an event of now. */
-  stamp(now: number): Stamp {
-    this.#user ||= uuid7(now, 0);
-    if (!this.#id || now - this.#last > IDLE) {
-      this.#id = uuid7(now, 0);
-      this.#next = 0;
-    }
-    this.#last = now;
-    return { user_id: this.#user, id: uuid7(now, this.#next++), session_id: this.#id };
-  }
+  stamp(now: number): Stamp;
+  /** From now on events are of this user; of a new anonymous one when it is "". */
+  identify(user: string): void;
+  save(): void;
+  forget(): void;
+}
 
-  /** From now on events are of this user; of a new anonymous one when there is none. */
-  identify(user: string): void {
-    this.#user = user;
+export function openSession(area: Storage | undefined, name: string): Session {
+  let [user, session, next, last] = ["", "", 0, 0];
+  try {
+    [user, session, next, last] = JSON.parse(area?.getItem(name) || "") as [string, string, number, number];
+  } catch {
+    // none yet, or not ours: a new one
   }
-
-  save(): void {
-    try {
-      this.area?.setItem(this.name, JSON.stringify([this.#user, this.#id, this.#next, this.#last]));
-    } catch {
-      // full: the session lasts as long as the page
-    }
-  }
-
-  forget(): void {
-    this.#user = this.#id = "";
-    this.area?.removeItem(this.name);
-  }
+  return {
+    stamp(now) {
+      user ||= uuid7(now, 0);
+      if (!session || now - last > IDLE) {
+        session = uuid7(now, 0);
+        next = 0;
+      }
+      last = now;
+      return { user_id: user, id: uuid7(now, next++), session_id: session };
+    },
+    identify(named) {
+      user = named;
+    },
+    save() {
+      try {
+        area?.setItem(name, JSON.stringify([user, session, next, last]));
+      } catch {
+        // full: the session lasts as long as the page
+      }
+    },
+    forget() {
+      user = session = "";
+      area?.removeItem(name);
+    },
+  };
 }

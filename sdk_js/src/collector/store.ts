@@ -12,67 +12,63 @@ export interface Adopted {
   later: boolean; // some may still be another page's
 }
 
-export class Store {
-  constructor(
-    private readonly area: Storage | undefined,
-    private readonly prefix: string,
-  ) {}
-
+export interface Store {
   /** False when it did not fit: then it is in memory only. */
-  put(batch: Batch): boolean {
-    try {
-      this.area?.setItem(this.prefix + batch.id, pack(batch));
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  drop(batch: Batch): void {
-    this.area?.removeItem(this.prefix + batch.id);
-  }
-
+  put(batch: Batch): boolean;
+  drop(batch: Batch): void;
   /**
    * When any page first handed it over, 0 when none did. One that is not there any more may have been
    * handed over at any time.
    */
-  sent(batch: Batch): number {
-    if (!this.area) return 0;
-    try {
-      return unpack(batch.id, this.area.getItem(this.prefix + batch.id)!).sent;
-    } catch {
-      return batch.at;
-    }
-  }
-
+  sent(batch: Batch): number;
   /** What this page may send, of all that is there. */
-  adopt(now: number): Adopted {
-    const found: Adopted = { batches: [], later: false };
-    const ids = this.#ids();
-    for (const id of ids) {
-      const text = this.area?.getItem(this.prefix + id);
-      if (!text) continue;
-      try {
-        const batch = unpack(id, text);
-        // A page that died while it split had not handed over the halves: the whole is in their place.
-        if (ids.some((whole) => whole !== id && id.startsWith(whole))) this.drop(batch);
-        else if (batch.held && now - batch.at < 2 * LEASE) found.later = true;
-        else found.batches.push(batch);
-      } catch {
-        this.area?.removeItem(this.prefix + id); // not ours
-      }
-    }
-    return found;
-  }
+  adopt(now: number): Adopted;
+  clear(): void;
+}
 
-  clear(): void {
-    for (const id of this.#ids()) this.area?.removeItem(this.prefix + id);
-  }
-
-  #ids(): string[] {
-    return Object.keys(this.area ?? {})
-      .filter((name) => name.startsWith(this.prefix))
-      .map((name) => name.slice(this.prefix.length))
+export function openStore(area: Storage | undefined, prefix: string): Store {
+  const ids = (): string[] =>
+    Object.keys(area ?? {})
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => name.slice(prefix.length))
       .sort();
-  }
+  const remove = (id: string): void => area?.removeItem(prefix + id);
+  /** Throws when it is not there, or not ours. */
+  const read = (id: string): Batch => unpack(id, area!.getItem(prefix + id)!);
+
+  return {
+    put(batch) {
+      try {
+        area?.setItem(prefix + batch.id, pack(batch));
+        return true;
+      } catch {
+        return false;
+      }
+    },
+    drop: ({ id }) => remove(id),
+    sent(batch) {
+      try {
+        return area ? read(batch.id).sent : 0;
+      } catch {
+        return batch.at;
+      }
+    },
+    adopt(now) {
+      const found: Adopted = { batches: [], later: false };
+      const all = ids();
+      for (const id of all) {
+        try {
+          const batch = read(id);
+          // A page that died while it split had not handed over the halves: the whole is in their place.
+          if (all.some((whole) => whole !== id && id.startsWith(whole))) remove(id);
+          else if (batch.held && now - batch.at < 2 * LEASE) found.later = true;
+          else found.batches.push(batch);
+        } catch {
+          remove(id);
+        }
+      }
+      return found;
+    },
+    clear: () => ids().forEach(remove),
+  };
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Delivery, type Surroundings } from "../../src/collector/delivery.js";
-import { Store } from "../../src/collector/store.js";
+import { deliver, type Delivery, type Surroundings } from "../../src/collector/delivery.js";
+import { openStore } from "../../src/collector/store.js";
 import { asStorage, type Body, FakeStorage } from "./fakes.js";
 
 const SECOND = 1_000;
@@ -22,8 +22,8 @@ class FakePage {
 
   constructor(changes: Partial<Surroundings> = {}, storage?: FakeStorage) {
     if (storage) this.storage = storage;
-    this.delivery = new Delivery({
-      store: new Store(asStorage(this.storage), "p:"),
+    this.delivery = deliver({
+      store: openStore(asStorage(this.storage), "p:"),
       transport: {
         post: async (text, keepalive) => {
           this.posts.push(JSON.parse(text));
@@ -37,7 +37,7 @@ class FakePage {
           return true;
         },
       },
-      limits: { batchEvents: 10, batchBytes: 30_000, queueBytes: 500_000 },
+      batchEvents: 10, batchBytes: 30_000, queueBytes: 500_000,
       silent: () => this.silent,
       online: () => this.online,
       hidden: () => this.hidden,
@@ -237,7 +237,7 @@ test("over the quota a batch is split until the rest is too small to matter, and
   expect(new Set(sent).size).toBe(sent.length);
   expect(page.posts).toEqual([]); // a keepalive request has the same quota
 
-  const next = new FakePage({ limits: { batchEvents: 100, batchBytes: 30_000, queueBytes: 500_000 } }, page.storage);
+  const next = new FakePage({ batchEvents: 100, batchBytes: 30_000, queueBytes: 500_000 }, page.storage);
   next.delivery.adopt();
   await vi.advanceTimersByTimeAsync(0);
   const ids = new Map<unknown, Set<string>>();
@@ -249,7 +249,7 @@ test("over the quota a batch is split until the rest is too small to matter, and
 });
 
 test("what was handed over is not split", async () => {
-  const page = new FakePage({ limits: { batchEvents: 100, batchBytes: 30_000, queueBytes: 500_000 } });
+  const page = new FakePage({ batchEvents: 100, batchBytes: 30_000, queueBytes: 500_000 });
   page.answer = never;
   for (let n = 0; n < 9; n++) page.delivery.add(JSON.stringify({ n, text: "x".repeat(2_900) }));
   await vi.advanceTimersByTimeAsync(50);
@@ -322,8 +322,8 @@ test("what was handed over a day ago is given up, what never was is not", async 
   const other = new FakePage({}, slept.storage);
   other.delivery.adopt();
   await vi.advanceTimersByTimeAsync(0);
-  expect([numbers(next.posts), next.delivery.dropped, next.kept]).toEqual([[], 1, []]);
-  expect([numbers(other.posts), other.delivery.dropped, other.kept]).toEqual([[[2, 3]], 0, []]);
+  expect([numbers(next.posts), next.delivery.dropped(), next.kept]).toEqual([[], 1, []]);
+  expect([numbers(other.posts), other.delivery.dropped(), other.kept]).toEqual([[[2, 3]], 0, []]);
 });
 
 test("a page that slept for a day does not send what another one has sent for it", async () => {
@@ -340,17 +340,17 @@ test("a page that slept for a day does not send what another one has sent for it
   slept.online = true;
   slept.delivery.wake();
   await vi.advanceTimersByTimeAsync(SECOND);
-  expect([slept.posts, slept.delivery.dropped]).toEqual([[], 1]);
+  expect([slept.posts, slept.delivery.dropped()]).toEqual([[], 1]);
 });
 
 test("too much at once: the oldest goes, and is counted", async () => {
-  const page = new FakePage({ limits: { batchEvents: 10, batchBytes: 30_000, queueBytes: 100_000 } });
+  const page = new FakePage({ batchEvents: 10, batchBytes: 30_000, queueBytes: 100_100 });
   page.online = false;
   for (let n = 0; n < 10; n++) {
     page.delivery.add(JSON.stringify({ n, text: "x".repeat(25_000) }));
     await vi.advanceTimersByTimeAsync(1);
   }
-  expect(page.delivery.dropped).toBe(6);
+  expect(page.delivery.dropped()).toBe(6);
   page.online = true;
   page.delivery.wake();
   await vi.advanceTimersByTimeAsync(0);

@@ -83,16 +83,15 @@ test("nothing ever throws; what is wrong is said", async () => {
   const client = started();
   client.track("Not a type");
   client.track(undefined as unknown as string);
-  client.track("ok", null as unknown as {});
-  client.track("ok", { get bad(): string { throw new Error("bad"); } });
+  client.track("bad", { get bad(): string { throw new Error("bad"); } });
   client.purchase(Number.NaN, "EUR");
   client.purchase(undefined as unknown as number, "EUR");
   client.track("large", Object.fromEntries(Array.from({ length: 32 }, (_, n) => [`p${n}`, "€".repeat(1_024)])));
   client.identify(7 as unknown as string);
-  client.track("ok");
+  client.track("ok", null as unknown as undefined);
   expect(await client.flush()).toBe(true);
   expect(events()).toMatchObject([{ type: "ok", user_id: "7" }]);
-  expect(warn).toHaveBeenCalledTimes(7);
+  expect(warn).toHaveBeenCalledTimes(6);
 });
 
 test("who opts out is left alone, and may come back", async () => {

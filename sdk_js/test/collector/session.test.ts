@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Session } from "../../src/collector/session.js";
+import { openSession } from "../../src/collector/session.js";
 import { asStorage, FakeStorage } from "./fakes.js";
 
 const counter = (id: string): number => parseInt(id.slice(15, 18), 16);
@@ -7,18 +7,18 @@ const MINUTE = 60_000;
 
 test("a session numbers its events, over page loads too", () => {
   const area = asStorage(new FakeStorage());
-  const first = new Session(area, "s");
+  const first = openSession(area, "s");
   const a = first.stamp(1_000);
   const b = first.stamp(2_000);
   first.save();
-  const c = new Session(area, "s").stamp(3_000);
+  const c = openSession(area, "s").stamp(3_000);
   expect([a, b, c].map(({ id }) => counter(id))).toEqual([0, 1, 2]);
   expect(new Set([a.session_id, b.session_id, c.session_id]).size).toBe(1);
   expect(new Set([a.user_id, b.user_id, c.user_id]).size).toBe(1);
 });
 
 test("after half an hour without events a new session begins, of the same user", () => {
-  const session = new Session(undefined, "s");
+  const session = openSession(undefined, "s");
   const a = session.stamp(0);
   const b = session.stamp(30 * MINUTE);
   const c = session.stamp(61 * MINUTE);
@@ -29,7 +29,7 @@ test("after half an hour without events a new session begins, of the same user",
 });
 
 test("a user can be named, and be nobody again", () => {
-  const session = new Session(undefined, "s");
+  const session = openSession(undefined, "s");
   const anonymous = session.stamp(0).user_id;
   session.identify("u-1");
   expect(session.stamp(1).user_id).toBe("u-1");
@@ -41,14 +41,14 @@ test("what is in the storage and not ours is replaced", () => {
   for (const text of ["", "null", "{}", "[[", "7"]) {
     const fake = new FakeStorage();
     fake.setItem("s", text);
-    const stamp = new Session(asStorage(fake), "s").stamp(0);
+    const stamp = openSession(asStorage(fake), "s").stamp(0);
     expect(stamp.user_id).toMatch(/^[0-9a-f-]{36}$/);
   }
 });
 
 test("a full storage is no reason to stop", () => {
   const area = asStorage({ getItem: () => null, setItem: () => { throw new Error("full"); } });
-  const session = new Session(area, "s");
+  const session = openSession(area, "s");
   const { session_id } = session.stamp(0);
   session.save();
   expect(session.stamp(1).session_id).toBe(session_id);
@@ -56,7 +56,7 @@ test("a full storage is no reason to stop", () => {
 
 test("forgetting leaves nothing", () => {
   const fake = new FakeStorage();
-  const session = new Session(asStorage(fake), "s");
+  const session = openSession(asStorage(fake), "s");
   const before = session.stamp(0);
   session.save();
   session.forget();

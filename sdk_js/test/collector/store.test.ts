@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import { add, type Batch, newBatch, pack, split } from "../../src/collector/batch.js";
-import { Store } from "../../src/collector/store.js";
+import { openStore, type Store } from "../../src/collector/store.js";
 import { asStorage, FakeStorage } from "./fakes.js";
 
 let fake: FakeStorage;
@@ -8,7 +8,7 @@ let store: Store;
 
 beforeEach(() => {
   fake = new FakeStorage();
-  store = new Store(asStorage(fake), "p:");
+  store = openStore(asStorage(fake), "p:");
 });
 
 function batchAt(ms: number, changes: Partial<Batch> = {}): Batch {
@@ -60,7 +60,7 @@ test("of a split that was, the halves", () => {
 });
 
 test("a full storage says so", () => {
-  const full = new Store(asStorage({ setItem: () => { throw new Error("full"); } }), "p:");
+  const full = openStore(asStorage({ setItem: () => { throw new Error("full"); } }), "p:");
   expect(full.put(newBatch(0))).toBe(false);
 });
 
@@ -71,11 +71,11 @@ test("when a batch was handed over is read from the store; one that is gone may 
   expect(store.sent(batch)).toBe(2_000);
   store.drop(batch);
   expect(store.sent(batch)).toBe(1_000);
-  expect(new Store(undefined, "p:").sent(batch)).toBe(0);
+  expect(openStore(undefined, "p:").sent(batch)).toBe(0);
 });
 
 test("without a storage nothing is kept, and nothing fails", () => {
-  const none = new Store(undefined, "p:");
+  const none = openStore(undefined, "p:");
   const batch = newBatch(0);
   expect(none.put(batch)).toBe(true);
   none.drop(batch);

@@ -4,8 +4,8 @@
  */
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Delivery } from "../../src/collector/delivery.js";
-import { Store } from "../../src/collector/store.js";
+import { deliver, type Delivery } from "../../src/collector/delivery.js";
+import { openStore } from "../../src/collector/store.js";
 import { asStorage, FakeCollector, FakeStorage, random } from "./fakes.js";
 
 const RUNS = 150;
@@ -37,10 +37,10 @@ class Page {
       get: (target, name) =>
         this.alive || (name !== "setItem" && name !== "removeItem") ? Reflect.get(target, name) : () => {},
     });
-    this.delivery = new Delivery({
-      store: new Store(asStorage(area), "p:"),
+    this.delivery = deliver({
+      store: openStore(asStorage(area), "p:"),
       transport: { post: (text) => this.#post(text), beacon: (text) => this.#beacon(text) },
-      limits: { batchEvents: 20, batchBytes: 30_000, queueBytes: 10_000_000 },
+      batchEvents: 20, batchBytes: 30_000, queueBytes: 10_000_000,
       silent: () => false,
       online: () => world.online,
       hidden: () => this.hidden,
@@ -170,7 +170,7 @@ test("each event is counted once, whatever happens", async () => {
     const wrong = world.captured.filter((id) => world.collector.counted.get(id) !== 1);
     expect({ seed, wrong }).toEqual({ seed, wrong: [] });
     expect({ seed, kept: Object.keys(world.storage) }).toEqual({ seed, kept: [] });
-    expect(last.delivery.dropped).toBe(0);
+    expect(last.delivery.dropped()).toBe(0);
     vi.clearAllTimers();
   }
   expect(crashes).toBeGreaterThan(RUNS);
