@@ -1,7 +1,10 @@
 // `npm run build`: dist/ with an ES module, a script for a tag, and (by tsc) the types.
 import { build } from "esbuild";
 
-const shared = { bundle: true, minify: true, target: "es2022", sourcemap: true, legalComments: "none" };
+// Names of our own between modules. Nothing of a browser's, of an event's or of a caller's is among them.
+const INTERNAL = /^(beaconed|held|sent|bytes|batchBytes|queueBytes|silent|online|hidden|transport|beacon|store|adopt|leave|wake|stamp|later|batches|forget|save)$/;
+
+const shared = { bundle: true, minify: true, target: "es2022", sourcemap: true, legalComments: "none", mangleProps: INTERNAL };
 
 await build({ ...shared, entryPoints: { streamlens: "src/collector/index.ts" }, format: "esm", outdir: "dist" });
 await build({ ...shared, entryPoints: { "streamlens.iife": "src/collector/script.ts" }, format: "iife", outdir: "dist" });

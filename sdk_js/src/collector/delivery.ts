@@ -225,19 +225,17 @@ export function deliver(around: Surroundings): Delivery {
       resume = told;
       queue.forEach((batch) => (batch.beaconed = false));
       adopt();
-      pump();
     },
     adopt,
     flush: (timeout) =>
       new Promise((done) => {
-        const settle = (all: boolean) => {
+        const settle = (): void => {
           clearTimeout(limit);
-          idle.delete(emptied);
-          done(all);
+          idle.delete(settle);
+          done(!queue.length);
         };
-        const emptied = () => settle(true);
-        const limit = setTimeout(settle, timeout, false);
-        idle.add(emptied);
+        const limit = setTimeout(settle, timeout);
+        idle.add(settle);
         pump();
       }),
     clear,

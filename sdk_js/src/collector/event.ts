@@ -16,17 +16,17 @@ export interface Money {
 }
 
 export function checkType(type: string): void {
-  if (typeof type !== "string" || !TYPE.test(type)) throw new Error(`not a type of events: ${type}`);
+  if (typeof type !== "string" || !TYPE.test(type)) throw Error(`not a type: ${type}`);
 }
 
 export function encode(stamp: Stamp, ts: number, type: string, props: Props, context: Context, money?: Money): string {
   const { category, ...rest } = props;
   return JSON.stringify({
     type,
-    user_id: cut(context.userId, 128) || stamp.user_id,
+    user_id: cut(context.userId || stamp.user_id, 128),
     ts,
     id: stamp.id,
-    session_id: cut(context.sessionId, 128) || stamp.session_id,
+    session_id: cut(context.sessionId || stamp.session_id, 128),
     url: cut(context.url, 2_048),
     category: cut(category, MAX_NAME),
     ...money,
@@ -38,7 +38,7 @@ export function encode(stamp: Stamp, ts: number, type: string, props: Props, con
 export function money(amount: number | string, currency: string): Money {
   const text = typeof amount === "number" ? amount.toFixed(6) : amount;
   if (!/^-?\d+(\.\d+)?$/.test(text) || !/^[A-Z]{3}$/.test(currency)) {
-    throw new Error(`not an amount of money: ${amount} ${currency}`);
+    throw Error(`not an amount: ${amount} ${currency}`);
   }
   return { amount: text, currency };
 }

@@ -60,7 +60,7 @@ export function init(options: Options): Collector {
       page ? { url: address(location.href), ...context } : context,
       paid,
     );
-    if (size(event) > MAX_BYTES) throw new Error(`too large: ${type}`);
+    if (size(event) > MAX_BYTES) throw Error(`too large: ${type}`);
     delivery.add(event);
     session.save();
   }
@@ -70,7 +70,7 @@ export function init(options: Options): Collector {
     purchase: safe((amount, currency, props, context) => capture("purchase", props, context, money(amount, currency))),
     pageView: safe(() => capture("page_view", { referrer: address(document.referrer) || undefined })),
     identify: safe((userId) => {
-      session.identify(userId ? String(userId).slice(0, 128) : "");
+      session.identify(userId ?? "");
       if (!consent.silent()) session.save();
     }),
     optOut: safe(() => {

@@ -15,7 +15,7 @@ export interface Transport {
 
 /** `Retry-After` in ms: seconds or a date (RFC 9110, 10.2.3); 0 for anything else. */
 export function retryAfter(value: string | null, now: number): number {
-  const ms = /^\d+$/.test(value || "") ? +value! * 1_000 : Date.parse(value || "") - now;
+  const ms = +value! * 1_000 || Date.parse(value!) - now;
   return Math.min(LONGEST, ms > 0 ? ms : 0);
 }
 
@@ -44,7 +44,7 @@ export function connect(endpoint: string, key: string, warn: (...what: unknown[]
       }
       // What is wrong with the events, for whoever develops the page. That it is finished is known.
       answer.json().then(
-        (said) => said.error ? warn(said.error.message) : said.rejected?.[0] && warn("rejected", said.rejected),
+        (said) => said.accepted && !said.rejected[0] || warn(said),
         () => {},
       );
       return undefined;

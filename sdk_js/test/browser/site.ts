@@ -34,7 +34,7 @@ export class Site {
     this.#collector = await this.#serve((request, body) => {
       this.requests.push(request);
       this.events.push(...((JSON.parse(body) as Body).events as unknown as Seen[]));
-      return ["application/json", "{}", 202];
+      return ["application/json", `{"accepted":1,"rejected":[]}`, 202];
     });
     this.#origin = await this.#serve(({ url }) =>
       url === "/streamlens.js" ? ["text/javascript", this.#script, 200] : ["text/html", this.html, 200],

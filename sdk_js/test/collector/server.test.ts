@@ -20,7 +20,7 @@ beforeEach(async () => {
     request.on("data", (chunk) => (body += chunk));
     request.on("end", () => {
       bodies.push(JSON.parse(body));
-      answer.writeHead(statuses.shift() ?? 202).end("{}");
+      answer.writeHead(statuses.shift() ?? 202).end('{"accepted":1,"rejected":[]}');
     });
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));

@@ -35,7 +35,7 @@ afterEach(() => {
 });
 
 const answering =
-  (status: number, headers: Record<string, string> = {}, said: unknown = {}): RequestListener =>
+  (status: number, headers: Record<string, string> = {}, said: unknown = { accepted: 1, rejected: [] }): RequestListener =>
   (_, answer) => {
     answer.writeHead(status, headers).end(JSON.stringify(said));
   };
@@ -63,7 +63,7 @@ test("a request is simple: no preflight, the key in the address, no cookies", as
     request.on("data", (chunk) => (body += chunk));
     request.on("end", () => {
       seen.push([request.method!, request.url!, request.headers["content-type"], body]);
-      answer.writeHead(202).end("{}");
+      answer.writeHead(202).end('{"accepted":1,"rejected":[]}');
     });
   });
   await connect(`${endpoint}/`, "a&b", () => {}).post('{"x":"ü"}', false);
@@ -80,11 +80,11 @@ test("what the collector refuses is said", async () => {
   const rejected = [{ index: 0, code: "amount_invalid", message: "…" }];
   const first = connect(await serve(answering(202, {}, { accepted: 0, rejected })), "k", (...what) => warned.push(what));
   await first.post("{}", false);
-  await vi.waitFor(() => expect(warned).toEqual([["rejected", rejected]]));
+  await vi.waitFor(() => expect(warned).toEqual([[{ accepted: 0, rejected }]]));
   server!.close();
   const error = { code: "write_key_unknown", message: "The write key belongs to no project." };
   await connect(await serve(answering(403, {}, { error })), "k", (...what) => warned.push(what)).post("{}", false);
-  await vi.waitFor(() => expect(warned[1]).toEqual([error.message]));
+  await vi.waitFor(() => expect(warned[1]).toEqual([{ error }]));
 });
 
 test("a browser without beacons, or that refuses one, says so", () => {
