@@ -5,7 +5,7 @@ import type { Stamp } from "./session.js";
 
 export const MAX_BYTES = 32_768;
 const MAX_PROPS = 32;
-const MAX_NAME = 64;
+const MAX_NAME = 64; // characters, like the next
 const MAX_VALUE = 1_024;
 
 const TYPE = /^[a-z][a-z0-9_.:-]{0,63}$/;
@@ -48,7 +48,7 @@ const cut = (value: unknown, most: number): string | undefined => (value ? Strin
 /** What the collector takes of props; the rest would cost the whole event. */
 function plain(props: Props): Props | undefined {
   const kept = Object.entries(props)
-    .filter(([name, value]) => name.length <= MAX_NAME && (value === null || /^(string|boolean)$/.test(typeof value) || Number.isFinite(value)))
+    .filter(([name, value]) => name.length <= MAX_NAME && (/^(string|boolean)$/.test(typeof value) || value === null || Number.isFinite(value)))
     .slice(0, MAX_PROPS)
     .map(([name, value]) => [name, typeof value === "string" ? value.slice(0, MAX_VALUE) : value]);
   return kept.length ? Object.fromEntries(kept) : undefined;

@@ -41,7 +41,7 @@ export function init(options: Options): Collector {
     queueBytes: page ? 500_000 : 50_000_000,
     silent: consent.silent,
     online: () => !page || navigator.onLine,
-    hidden: () => page && document.visibilityState === "hidden",
+    hidden: () => page && document.hidden,
   });
   const stop = new AbortController();
   const { signal } = stop;
@@ -96,7 +96,7 @@ export function init(options: Options): Collector {
       delivery.adopt();
       document.addEventListener(
         "visibilitychange",
-        () => (document.visibilityState === "hidden" ? delivery.leave(false) : delivery.wake()),
+        () => (document.hidden ? delivery.leave(false) : delivery.wake()),
         { signal },
       );
       addEventListener("pagehide", () => delivery.leave(true), { signal });

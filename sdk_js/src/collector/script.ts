@@ -36,10 +36,11 @@ if (!before || !("init" in before)) {
     },
   };
   window.streamlens = api;
-  if (script?.dataset.key) {
-    const said: Record<string, string | boolean> = { endpoint: new URL(script.src).origin };
-    for (const [name, value] of Object.entries(script.dataset)) said[name] = value === "false" ? false : value || true;
+  const given = script?.dataset;
+  if (given?.key) {
+    const said: Record<string, string | boolean> = { endpoint: new URL(script!.src).origin };
+    for (const name in given) said[name] = given[name] !== "false" && (given[name] || true);
     api.init(said as unknown as Options);
   }
-  before?.q.forEach(api.q.push);
+  before?.q?.forEach(api.q.push);
 }
