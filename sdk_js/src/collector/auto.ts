@@ -36,7 +36,7 @@ function pageViews({ pageView }: Captured, signal: AbortSignal): void {
   addEventListener("pageshow", (event) => event.persisted && pageView(), { signal });
   // A page that the browser only prepares may never be seen.
   if ((document as { prerendering?: boolean }).prerendering) {
-    document.addEventListener("prerenderingchange", pageView, { signal, once: true });
+    document.addEventListener("prerenderingchange", pageView, { signal });
   } else pageView();
 }
 

@@ -16,7 +16,7 @@ export interface Money {
 }
 
 export function checkType(type: string): void {
-  if (typeof type !== "string" || !TYPE.test(type)) throw Error(`not a type: ${type}`);
+  if (typeof type !== "string" || !TYPE.test(type)) throw Error(`bad type: ${type}`);
 }
 
 export function encode(stamp: Stamp, ts: number, type: string, props: Props, context: Context, money?: Money): string {
@@ -38,7 +38,7 @@ export function encode(stamp: Stamp, ts: number, type: string, props: Props, con
 export function money(amount: number | string, currency: string): Money {
   const text = typeof amount === "number" ? amount.toFixed(6) : amount;
   if (!/^-?\d+(\.\d+)?$/.test(text) || !/^[A-Z]{3}$/.test(currency)) {
-    throw Error(`not an amount: ${amount} ${currency}`);
+    throw Error(`bad amount: ${amount} ${currency}`);
   }
   return { amount: text, currency };
 }

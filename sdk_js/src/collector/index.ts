@@ -27,10 +27,10 @@ const safe =
 
 export function init(options: Options): Collector {
   const page = typeof document !== "undefined";
-  const local = page ? area("localStorage") : undefined;
+  const local = area("localStorage");
   const kept = options.storage !== false;
   const name = `streamlens:${options.key}`;
-  const session = openSession(page && kept ? area("sessionStorage") : undefined, name);
+  const session = openSession(kept ? area("sessionStorage") : undefined, name);
   const consent = openConsent(local, page && !!options.respectDoNotTrack && asked());
   const delivery = deliver({
     store: openStore(kept ? local : undefined, `${name}:`),

@@ -16,7 +16,7 @@ interface Api extends Partial<Collector> {
 
 declare global {
   interface Window {
-    streamlens?: Api | { q: Call[] };
+    streamlens?: Partial<Api> | { init?: never; q?: Call[] };
   }
 }
 
@@ -24,7 +24,7 @@ const before = window.streamlens;
 const script = document.currentScript as HTMLScriptElement | null;
 
 // A second copy of the script would count everything twice.
-if (!before || !("init" in before)) {
+if (!before?.init) {
   const api: Api = {
     init(options) {
       Object.assign(api, init(options));
@@ -42,5 +42,5 @@ if (!before || !("init" in before)) {
     for (const name in given) said[name] = given[name] !== "false" && (given[name] || true);
     api.init(said as unknown as Options);
   }
-  before?.q?.forEach(api.q.push);
+  (before?.q as Call[] | undefined)?.forEach(api.q.push);
 }
