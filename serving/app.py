@@ -36,9 +36,11 @@ from serving import (
     messages,
     metrics,
     observe,
+    once,
     openapi,
     query,
     sse,
+    subscription,
 )
 from serving.audit import Audit
 from serving.buckets import Buckets, open_counter
@@ -71,6 +73,8 @@ from telemetry import garbage, logs
 from telemetry.endpoint import Endpoint
 
 _log = logging.getLogger(__name__)
+
+SCRIPT_SECONDS: Final = 3_600  # that browsers keep the SDK
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -139,6 +143,13 @@ def create_app(
     def dashboard() -> flask.Response:
         return app.send_static_file("index.html")
 
+    @app.get("/streamlens.js")
+    def collector_script() -> flask.Response:
+        script = app.send_static_file("streamlens.js")
+        script.headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # any site's page loads it
+        script.headers["Cache-Control"] = f"public, max-age={SCRIPT_SECONDS}"
+        return script
+
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
@@ -188,6 +199,7 @@ def create_app(
             now,
             history=cold is not None,
             fixed=access.filters,
+            zone=project.timezone,
         )
         return reply((project.name, asked), partial(metrics.answer, project, asked, now), now)
 
@@ -200,6 +212,7 @@ def create_app(
             now,
             history=cold is not None,
             fixed=access.filters,
+            zone=project.timezone,
         )
         if subject != breakdown.PAGE:
             answer = partial(breakdown.answer, project, subject, asked, now)
@@ -224,13 +237,20 @@ def create_app(
     def get_live() -> flask.Response:
         access = arriving()
         arguments = flask.request.args.to_dict(flat=False)
-        asked = sse.parse(arguments, flask.request.headers.get("Last-Event-ID"), access)
+        last = flask.request.headers.get("Last-Event-ID")
+        asked = subscription.of_arguments(arguments, last, access)
         line = flask.request.environ.get("gunicorn.socket")
         limit = (lambda _: None) if line is None else line.settimeout
         events = sse.stream(hub, gate, access, asked, limit)
         return flask.Response(
             events, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"}
         )
+
+    @app.get("/v1/live/snapshot")
+    def get_snapshot() -> flask.Response:
+        access = asking()
+        asked = subscription.of_arguments(flask.request.args.to_dict(flat=False), None, access)
+        return flask.Response(once.message(hub, access, asked), mimetype="application/json")
 
     @app.before_request
     def before_the_handshake() -> None:
@@ -286,7 +306,7 @@ def create_app(
 
     @app.after_request
     def headers(response: flask.Response) -> flask.Response:
-        response.headers.update(HEADERS)
+        response.headers.update({k: v for k, v in HEADERS.items() if k not in response.headers})
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
