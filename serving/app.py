@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Protocol
 
@@ -42,6 +41,7 @@ from serving import (
     sse,
     subscription,
 )
+from serving.assets import INDEX, SCRIPT, Assets
 from serving.audit import Audit
 from serving.buckets import Buckets, open_counter
 from serving.cache import SealedCache
@@ -74,8 +74,6 @@ from telemetry.endpoint import Endpoint
 
 _log = logging.getLogger(__name__)
 
-SCRIPT_SECONDS: Final = 3_600  # that browsers keep the SDK
-
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
@@ -107,7 +105,8 @@ def create_app(
     `cold` is history and `events` the raw events, where there are any. `secret` signs, see `Gate`.
     `counter` is a client that gives up sooner, for limits and tickets.
     """
-    app = flask.Flask("serving", static_folder=str(Path(__file__).with_name("static")))
+    app = flask.Flask("serving", static_folder=None)
+    assets = Assets()
     app.config["SOCK_SERVER_OPTIONS"] = {
         "max_message_size": live.MAX_MESSAGE_BYTES,
         "event_class": Event,
@@ -141,14 +140,15 @@ def create_app(
 
     @app.get("/")
     def dashboard() -> flask.Response:
-        return app.send_static_file("index.html")
+        return assets.answer(INDEX)
+
+    @app.get("/static/<path:filename>")
+    def static(filename: str) -> flask.Response:
+        return assets.answer(filename)
 
     @app.get("/streamlens.js")
     def collector_script() -> flask.Response:
-        script = app.send_static_file("streamlens.js")
-        script.headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # any site's page loads it
-        script.headers["Cache-Control"] = f"public, max-age={SCRIPT_SECONDS}"
-        return script
+        return assets.answer(SCRIPT)
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
