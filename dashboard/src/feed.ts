@@ -121,7 +121,7 @@ function readable(event: RecentEvent, currency: string, zone: Zone): Texts {
   if (!event.accepted) return [time, "✕ rejected", event.code, event.message, ""];
   const { type, url, category, country, device, revenue } = event;
   const page = url === null ? category : pagePath(url);
-  const what = [revenue === null ? null : money(revenue, currency), page].filter((text) => text !== null);
+  const what = [revenue === null ? null : money(revenue, currency), page].filter((text) => text !== null && text !== "");
   return [time, "", type.replaceAll("_", " "), what.join(" · ") || DASH, `${country} ${device}`];
 }
 

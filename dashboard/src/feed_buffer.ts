@@ -60,6 +60,11 @@ export interface Wanted {
 export function wanted(events: readonly RecentEvent[], { rejected, page }: Wanted): RecentEvent[] {
   return events.filter((event) => {
     if (rejected) return !event.accepted;
-    return page === null || (event.accepted && event.url === page);
+    return page === null || (event.accepted && event.url === beforeQuery(page));
   });
+}
+
+/** Of a URL that much is in the events; pages are counted with their queries. */
+function beforeQuery(url: string): string {
+  return url.replace(/[?#].*$/, "");
 }
