@@ -99,7 +99,7 @@ class Writer:
 def running(folder: Path, *, history: bool = True, options: Sequence[str] = ()) -> Iterator[str]:
     """The service's address; `options` are more of its own."""
     with ExitStack() as stack:
-        valkey = stack.enter_context(ValkeyServer(free_port(), folder / "valkey"))
+        valkey = stack.enter_context(ValkeyServer(free_port(), folder / "valkey", persistence=False))
         writer = Writer(valkey.address)
         now = time.time()
         writer.fill(now)

@@ -9,6 +9,7 @@ import { Board } from "./board";
 import { connectionSaid } from "./connection";
 import { by, makeButton, setHidden, setPressed, setText } from "./dom";
 import { sameFilter, toggled, without } from "./filters";
+import { FilterDialog } from "./filter_dialog";
 import { figures } from "./figures";
 import { forgetKey, keepKey, keptKey, sharedKey } from "./key";
 import { bindKeys } from "./keyboard";
@@ -27,6 +28,7 @@ export class App {
   private readonly bar = new Bar((dimension) => this.setFilter(without(this.view.filter, this.fixed, dimension)));
   private readonly board = new Board(this.asking, this.painter.schedule, (dimension, value) => this.pick(dimension, value));
   private readonly share = new ShareDialog(by<HTMLDialogElement>("share-dialog"), this.asking);
+  private readonly adding = new FilterDialog(by<HTMLDialogElement>("filter-dialog"), (dimension, value) => this.only(dimension, value));
   private config: Config = NO_CONFIG;
   private key: string | null = null;
   private expires: number | null = null; // when the key does, epoch seconds
@@ -78,6 +80,9 @@ export class App {
     by("help").addEventListener("click", keys.help);
     by("none-clear").addEventListener("click", () => this.setFilter(this.fixed));
     by("as-table").addEventListener("click", () => this.board.turnTable());
+    by("add-filter").addEventListener("click", () => {
+      if (this.series !== null) this.adding.open(this.series, this.fixed);
+    });
     by("share").addEventListener("click", () => {
       if (this.series === null) return;
       this.share.open({ project: this.series.project, filter: this.view.filter, zone: this.zone });
@@ -120,6 +125,7 @@ export class App {
     setHidden(by("ask"), true);
     setHidden(by("dashboard"), false);
     setHidden(by("share"), false);
+    setHidden(by("add-filter"), false);
     this.notice("");
     this.client = connect({
       origin: location.origin, key, wish: this.wish(),
@@ -145,7 +151,7 @@ export class App {
     this.key = null;
     this.series = null;
     forgetKey();
-    for (const id of ["dashboard", "share", "first"]) setHidden(by(id), true);
+    for (const id of ["dashboard", "share", "add-filter", "first"]) setHidden(by(id), true);
     setHidden(by("ask"), false);
     this.notice(why);
     by("ask-key").focus();
@@ -160,6 +166,7 @@ export class App {
   private received(series: Series): void {
     if (series.timezone !== this.zone.name) this.zone = new Zone(series.timezone);
     this.series = series;
+    this.notice("");
     this.board.feed.buffer.take(series.recent);
     this.painter.schedule();
   }
@@ -231,6 +238,10 @@ export class App {
 
   private pick(dimension: Dimension, value: string): void {
     this.setFilter(toggled(this.view.filter, this.fixed, dimension, value));
+  }
+
+  private only(dimension: Dimension, value: string): void {
+    if (this.view.filter[dimension] !== value) this.pick(dimension, value);
   }
 
   /** First the selected time, then the filters. */

@@ -246,7 +246,7 @@ export class Chart {
   }
 
   private versus(value: number, before: number | null, status: Status): string {
-    if (before === null || this.drawn === null) return "no data of yesterday";
+    if (before === null || this.drawn === null) return "no data for yesterday";
     const was = `${full(this.drawn.metric, before, this.drawn.series.currency)} yesterday`;
     const found = status === "partial" ? null : change(value, before); // half a minute is no comparison
     return found === null ? was : `${found.sign} on ${was}`;

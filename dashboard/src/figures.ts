@@ -69,7 +69,7 @@ function aboutUsers({ now }: Series): string {
 function compared(
   now: number | null, before: number | null, say: (value: number) => string,
 ): { versus: string; words: string } {
-  if (before === null) return { versus: "no data of yesterday", words: "no data of the same time yesterday" };
+  if (before === null) return { versus: "no data for yesterday", words: "no data for the same time yesterday" };
   const found = change(now, before);
   const was = `${say(before)} yesterday`;
   if (found === null) return { versus: `${DASH} on ${was}`, words: `${was} at this time` };

@@ -3,7 +3,7 @@
 import { DIMENSIONS, type Dimension, type Filter } from "./live";
 import { valueName } from "./format";
 
-const MAX_VALUE = 128; // characters, as the service takes them
+export const MAX_VALUE = 128; // characters, as the service takes them
 
 export const TITLES: Record<Dimension, string> = { country: "Country", device: "Device", category: "Category" };
 

@@ -15,7 +15,7 @@ export function summary(
   const { complete, progress } = split(series, column(series, metric));
   let total = 0;
   let before = 0;
-  let compared = 0; // today's, of the minutes that yesterday has too
+  let compared: number | null = null; // today's, of the minutes that yesterday has too
   let highest = -1;
   let peak = 0;
   let last: number | null = null;
@@ -28,7 +28,7 @@ export function summary(
       last = done;
       if (done > highest) [highest, peak] = [done, time];
       const was = past?.[at];
-      if (was !== null && was !== undefined) [before, compared] = [before + was, compared + done];
+      if (was !== null && was !== undefined) [before, compared] = [before + was, (compared ?? 0) + done];
     }
   });
   if (last === null) return "No data in this time.";
@@ -41,7 +41,8 @@ export function summary(
   ];
   if (past !== null) {
     const found = change(compared, before);
-    parts.push(found === null ? "no data of yesterday" : `${found.words} yesterday (${say(before)})`);
+    const was = `yesterday (${say(before)})`;
+    parts.push(compared === null ? "no data for yesterday" : found === null ? was : `${found.words} ${was}`);
   }
   return `${parts.join("; ")}.`;
 }

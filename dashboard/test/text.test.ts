@@ -33,7 +33,7 @@ test("the summary says how much, when most, and how yesterday was", () => {
     .toBe("10 events from 10:00 to 10:03; most 3 at 10:02; last complete minute 3.");
   // Only minutes that are complete and that yesterday has too are compared.
   expect(summary(series, "events", T0, T0 + 180, [1, 1, null, 9], utc)).toContain("50% more than yesterday (2)");
-  expect(summary(series, "events", T0, T0 + 180, [null, null, null, null], utc)).toContain("no data of yesterday");
+  expect(summary(series, "events", T0, T0 + 180, [null, null, null, null], utc)).toContain("no data for yesterday");
   expect(summary(series, "revenue", T0, T0 + 60, null, utc)).toContain("$4.50 of revenue from 10:00 to 10:01");
   expect(summary(seriesOf("...."), "events", T0, T0 + 180, null, utc)).toBe("No data in this time.");
 });
@@ -47,7 +47,7 @@ test("the figures say what they were at the same time yesterday, or that nobody 
   expect(found.events.versus).toBe("▲ 25% on 2.0 yesterday");
   expect(found.revenue.versus).toBe("= 0% on $81.50 yesterday");
   expect(found.errors.words).toBe("50% less than 4.00% yesterday at this time");
-  expect(figures(series, users, null).events.versus).toBe("no data of yesterday");
+  expect(figures(series, users, null).events.versus).toBe("no data for yesterday");
 });
 
 test("with several filters users are not counted, and it says so", () => {

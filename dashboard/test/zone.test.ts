@@ -38,14 +38,16 @@ describe("yesterday", () => {
       const zone = new Zone(name);
       const local = (time: number) => time + zone.offset(time);
       let none = 0;
+      const wrong: number[] = [];
       for (let time = at("2026-01-01T00:00:00Z"); time < at("2027-01-01T00:00:00Z"); time += 900) {
         const before = zone.yesterday(time);
         if (before === null) none += 1;
-        else expect(local(time) - local(before)).toBe(86_400);
+        else if (local(time) - local(before) !== 86_400) wrong.push(time);
       }
+      expect(wrong).toEqual([]);
       expect(none).toBeLessThanOrEqual(4); // an hour in spring, half an hour on Lord Howe
     }
-  });
+  }, 60_000);
 });
 
 describe("ticks", () => {

@@ -25,6 +25,7 @@ from tests.integration.waiting import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
+PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
 SOON = 30.0  # seconds
 PLACES = {"DE": 6, "US": 3, "FR": 1}  # country → tenths of the events
 DEVICES = {"mobile": 7, "desktop": 3}
@@ -149,14 +150,18 @@ def tab() -> Iterator[Page]:
 
 
 @pytest.fixture
-def page(tab: Page, shop: Shop) -> Iterator[Page]:
-    """The one tab, as if it were a new one; nothing is thrown, and nothing against the policy."""
+def page(tab: Page, shop: Shop, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The one tab, as if it were a new one; nothing is thrown, and nothing against the policy.
+
+    What can be seen at the end is kept as a picture.
+    """
     shop.fill()
     tab.open("about:blank")
     origin = shop.url.rstrip("/")
     tab.call("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
     tab.call("Network.setBlockedURLs", {"urls": []})
     yield tab
+    tab.picture(PICTURES / f"{request.node.name}.png")
     assert [each for each in tab.problems if "Failed to load" not in each and "WebSocket" not in each] == []
 
 
@@ -278,6 +283,12 @@ def test_filters_combine_are_in_the_address_and_go_again(page: Page, shop: Shop)
     page.wait("document.querySelector('#top-device button').ariaPressed === 'true'")
     page.click("#top-device button")
     page.wait("document.querySelectorAll('#chips .chip').length === 0")
+    # A value that is in no list.
+    page.click("#add-filter")
+    page.write("fr")
+    page.press("Enter")
+    page.wait("document.querySelector('#chips').textContent === 'Country: France ×'")
+    page.wait(f"{SAID}.includes('$15.00')")
 
 
 def test_a_filter_without_events_says_so(page: Page, shop: Shop) -> None:
