@@ -32,7 +32,10 @@ class BlockingProxy:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         # Closing alone does not wake who waits in it.
         for each in (self._listening, *self._open):

@@ -107,7 +107,7 @@ def at(series: dict[str, Any], start: int) -> int | None:
 
 
 def without_gaps(series: dict[str, Any]) -> bool:
-    times = series["time"]
+    times: list[int] = series["time"]
     return times == list(range(times[0], times[-1] + MINUTE, MINUTE))
 
 
@@ -125,9 +125,7 @@ def service(valkey: ValkeyServer, port: int, log: Path) -> Iterator[None]:
     arguments = ["serving.app", "--port", str(port), "--redis_url", valkey.address]
     arguments += ["--refresh_seconds", "0.4"]
     ready = answers_ready(port)
-    with PythonChild(
-        "service", arguments, ready, log_path=log, environment={}, ready_within=60
-    ):
+    with PythonChild("service", arguments, ready, log_path=log, environment={}, ready_within=60):
         yield
 
 
