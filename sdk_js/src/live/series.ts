@@ -50,29 +50,32 @@ function minutesOf(message: Numbers): Minutes {
 }
 
 /** Minutes with those of a message in their places. */
-function changed(held: Minutes, message: Numbers, older: boolean): Minutes {
+function changed({ time, status, columns }: Minutes, message: Numbers, older: boolean): Minutes {
   const current = Math.floor(message.as_of / MINUTE) * MINUTE;
-  const last = Math.max(held.time.at(-1) ?? 0, message.time.at(-1) ?? 0, current);
-  if (message.time.length === 0 && held.time.at(-1) === last) return held;
-  const oldest = Math.min(held.time[0] ?? last, message.time[0] ?? last);
+  const last = Math.max(time.at(-1) ?? 0, message.time.at(-1) ?? 0, current);
+  if (message.time.length === 0 && time.at(-1) === last) return { time, status, columns };
+  const oldest = Math.min(time[0] ?? last, message.time[0] ?? last);
   const first = Math.max(oldest, last - (DAY_MINUTES - 1) * MINUTE);
   const length = (last - first) / MINUTE + 1;
-  const shift = (first - (held.time[0] ?? first)) / MINUTE;
+  const shift = (first - (time[0] ?? first)) / MINUTE;
 
-  const same = shift === 0 && length === held.time.length;
-  const time = same ? held.time : Array.from({ length }, (_, at) => first + at * MINUTE);
-  const status = moved<Status>(held.status, shift, length, "none");
-  const columns: Partial<Record<Metric, number[]>> = {};
-  const names = METRICS.filter((name) => held.columns[name] !== undefined);
-  for (const name of names) columns[name] = moved(held.columns[name] ?? [], shift, length, 0);
+  const same = shift === 0 && length === time.length;
+  const states = moved<Status>(status, shift, length, "none");
+  const counts: Partial<Record<Metric, number[]>> = {};
+  const names = METRICS.filter((name) => columns[name] !== undefined);
+  for (const name of names) counts[name] = moved(columns[name] ?? [], shift, length, 0);
   message.time.forEach((start, from) => {
     const at = (start - first) / MINUTE;
-    if (!(at in status)) return; // over 24 hours old
-    if (older && !((message.events?.[from] ?? 0) > (columns.events?.[at] ?? 0))) return;
-    status[at] = message.status[from] ?? "none";
-    for (const name of names) (columns[name] as number[])[at] = message[name]?.[from] ?? 0;
+    if (!(at in states)) return; // over 24 hours old
+    if (older && !((message.events?.[from] ?? 0) > (counts.events?.[at] ?? 0))) return;
+    states[at] = message.status[from] ?? "none";
+    for (const name of names) (counts[name] as number[])[at] = message[name]?.[from] ?? 0;
   });
-  return { time, status, columns };
+  return {
+    time: same ? time : Array.from({ length }, (_, at) => first + at * MINUTE),
+    status: states,
+    columns: counts,
+  };
 }
 
 /** So many values from `shift` on, which may lie before the first; `empty` where there is none. */

@@ -19,11 +19,11 @@ export const openSocket: Open = (line) =>
     };
     socket.onopen = ask;
     socket.onmessage = ({ data }) => heard(parse(String(data)));
-    socket.onclose = lost;
+    socket.onclose = socket.onerror = lost; // Node says no close of one that never opened
     return {
       ask,
       close() {
-        socket.onopen = socket.onmessage = socket.onclose = null;
+        socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
         socket.close();
       },
     };

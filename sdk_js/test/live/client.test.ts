@@ -429,8 +429,10 @@ describe("a pause", () => {
     stage.client.pause();
     await pass(14_000);
     stage.client.resume();
+    stage.say(delta(START + 14, 6));
     await pass(30_000);
     expect(stage.sockets).toHaveLength(1);
+    expect(stage.socket.closed).toBe(false);
   });
 
   it("lets the connection go, and what was missed comes by one request and the socket", async () => {

@@ -20,6 +20,7 @@ class FakeSocket {
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: string }) => void) | null = null;
   onclose: (() => void) | null = null;
+  onerror: (() => void) | null = null;
 
   constructor(readonly url: string) {}
 
@@ -34,6 +35,7 @@ class FakeSocket {
 
   cut(): void {
     this.readyState = 3;
+    this.onerror?.();
     this.onclose?.();
   }
 
