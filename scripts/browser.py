@@ -105,6 +105,7 @@ class Page:
         reached = self.call("Page.navigate", {"url": url})
         if reached.get("errorText"):
             raise BrowserError(f"{url}: {reached['errorText']}")
+        self.wait("document.readyState === 'complete'")
 
     def wait(self, expression: str, seconds: float = 30.0) -> Any:
         """The first true value of an expression."""
@@ -126,7 +127,10 @@ class Page:
 
     def press(self, key: str, *, shift: bool = False) -> None:
         """A key, on whatever has the focus."""
-        code, number, text = KEYS.get(key, (f"Key{key.upper()}", ord(key.upper()), key))
+        if key in KEYS:
+            code, number, text = KEYS[key]
+        else:
+            code, number, text = f"Key{key.upper()}", ord(key.upper()), key
         said = {"key": key, "code": code, "windowsVirtualKeyCode": number}
         said["modifiers"] = SHIFT if shift else 0
         down = {"type": "keyDown" if text else "rawKeyDown", **({"text": text} if text else {})}

@@ -123,7 +123,7 @@ class Day:
         ):
             much = share * (2.6 if kind == "error" and hour == 4 else 1.0)
             found[..., _COLUMN[column]] = self._random(minute, len(kind)).binomial(events, much)
-        spent = found[..., _COLUMN["purchases"]] * self._prices * random.lognormal(0, 0.2)
+        spent = found[..., _COLUMN["purchases"]] * self._prices * random.lognormal(0, 0.05)
         found[..., _COLUMN["revenue_micros"]] = (spent * 1_000_000).astype(np.int64)
         return found
 
@@ -154,8 +154,9 @@ class Day:
             )
         return found
 
-    def raw(self, minute: int, number: int, count: int = 400) -> RawBatch:
-        """A sample of a minute's raw events, of which pages are counted."""
+    def raw(self, minute: int, number: int) -> RawBatch:
+        """As many raw events as a minute has; what they say is not what `cells` says."""
+        count = int(self.cells(minute)[..., 0].sum())
         random = self._random(minute, 11)
         millis = (minute * 1000 + random.integers(0, 60_000, count)).tolist()
         pages = [SITE + PAGES[int(each) % len(PAGES)] for each in random.zipf(1.4, count)]

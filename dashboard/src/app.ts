@@ -26,7 +26,10 @@ export class App {
   private readonly announcer = new Announcer((text) => setText(by("said"), text));
   private readonly asking: Ask = (path, body) => ask(this.key, path, body);
   private readonly bar = new Bar((dimension) => this.setFilter(without(this.view.filter, this.fixed, dimension)));
-  private readonly board = new Board(this.asking, this.painter.schedule, (dimension, value) => this.pick(dimension, value));
+  private readonly board = new Board(
+    this.asking, this.painter.schedule,
+    (dimension, value) => this.pick(dimension, value), (metric) => this.look({ metric }),
+  );
   private readonly share = new ShareDialog(by<HTMLDialogElement>("share-dialog"), this.asking);
   private readonly adding = new FilterDialog(by<HTMLDialogElement>("filter-dialog"), (dimension, value) => this.only(dimension, value));
   private config: Config = NO_CONFIG;
@@ -56,7 +59,6 @@ export class App {
   private bind(): void {
     const metric = by<HTMLSelectElement>("metric");
     for (const name of SHOWN) metric.add(new Option(METRIC_NAMES[name], name));
-    metric.value = this.view.metric;
     metric.addEventListener("change", () => {
       this.look({ metric: SHOWN.find((name) => name === metric.value) ?? "events" });
     });
@@ -202,6 +204,8 @@ export class App {
     const { series, view, fixed, zone } = this;
     this.bar.paintChips({ ...view.filter, ...fixed }, fixed);
     setPressed(by("compare"), view.compare);
+    const metric = by<HTMLSelectElement>("metric");
+    if (metric.value !== view.metric) metric.value = view.metric;
     if (series === null || this.key === null) {
       if (this.connection.state !== "live") this.showConnection();
       return;

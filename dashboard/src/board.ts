@@ -1,11 +1,11 @@
 /** What is painted of the numbers: tiles, chart or table, events, rankings; and what is before there are any. */
 
-import { SPANS, type View } from "./address";
+import { METRIC_NAMES, SPANS, type View } from "./address";
 import type { Ask } from "./api";
 import { Chart } from "./chart";
 import { aligned, pastNow } from "./compare";
 import { Crosshair } from "./crosshair";
-import { by, setHidden, setPressed, setText } from "./dom";
+import { by, make, setHidden, setPressed, setText } from "./dom";
 import { Feed } from "./feed";
 import { inWords } from "./filters";
 import { First } from "./first";
@@ -14,7 +14,7 @@ import { Ledger } from "./ledger";
 import { type Dimension, DIMENSIONS, type Filter, type Series } from "./live";
 import { fittingHours, hasEvents, HOUR, MINUTE } from "./minutes";
 import { Pages, pagePath } from "./pages";
-import { Ranking, rowsOf } from "./ranking";
+import { LINES, Ranking, rowsOf, TYPES, typeRows } from "./ranking";
 import type { Places } from "./snippets";
 import { summary } from "./summary";
 import { TableView, tabled } from "./table";
@@ -37,13 +37,17 @@ export class Board {
   private readonly first: First;
   private readonly rankings: Record<Dimension, Ranking>;
   private readonly pageRanking: Ranking;
+  private readonly types: Ranking;
   private places: Places = { service: "", collector: "", key: null };
   private asTable = false;
   private told = ""; // what came of the newest event, before there are numbers
   private summarised = ""; // what the summary is of
 
-  /** `changed` asks for a painting; `pick` is told a value that was pressed. */
-  constructor(ask: Ask, private readonly changed: () => void, pick: (dimension: Dimension, value: string) => void) {
+  /** `changed` asks for a painting; `pick` and `show` are told a value or a metric that was pressed. */
+  constructor(
+    ask: Ask, private readonly changed: () => void,
+    pick: (dimension: Dimension, value: string) => void, show: (metric: View["metric"]) => void,
+  ) {
     const crosshair = new Crosshair();
     crosshair.follow(changed);
     this.tiles = new Tiles(by("tiles"), crosshair);
@@ -54,12 +58,20 @@ export class Board {
     this.pages = new Pages(ask, changed);
     this.ledger = new Ledger(by<HTMLDetailsElement>("ledger"), ask, changed);
     this.first = new First(by("first"), () => this.places);
-    const ranking = (dimension: Dimension) => new Ranking(
-      by("rankings"), PLURALS[dimension], dimension,
-      (value) => valueName(dimension, value), (value) => pick(dimension, value),
+    const panel = () => make(by("rankings"), "div", "panel");
+    const ranking = (within: HTMLElement, dimension: Dimension, most?: number) => new Ranking(
+      within, PLURALS[dimension], dimension,
+      (value) => valueName(dimension, value), (value) => pick(dimension, value), most,
     );
-    this.rankings = { country: ranking("country"), device: ranking("device"), category: ranking("category") };
-    this.pageRanking = new Ranking(by("rankings"), "Pages", "page", pagePath, (value) => {
+    const country = ranking(panel(), "country");
+    const shared = panel();
+    const device = ranking(shared, "device", LINES - 1 - TYPES.length); // a line is the second heading's
+    this.types = new Ranking(
+      shared, "Types", "type", (value) => METRIC_NAMES[value as View["metric"]], (value) => show(value as View["metric"]),
+      TYPES.length,
+    );
+    this.rankings = { country, device, category: ranking(panel(), "category") };
+    this.pageRanking = new Ranking(panel(), "Pages", "page", pagePath, (value) => {
       this.feed.showPage(this.feed.shownPage === value ? null : value);
     });
   }
@@ -96,7 +108,7 @@ export class Board {
     if (first) return this.paintFirst(series, zone);
     this.paintChart(series, view, zone, empty);
     this.feed.paint(series.currency, zone);
-    this.paintRankings(series, fixed);
+    this.paintRankings(series, view, fixed);
     this.users.want(series.filter, series.asOf, zone);
     this.pages.want(series.filter, Date.now());
     this.ledger.want(Date.now(), zone);
@@ -151,13 +163,14 @@ export class Board {
     return this.yesterday.past;
   }
 
-  private paintRankings(series: Series, fixed: Filter): void {
+  private paintRankings(series: Series, view: View, fixed: Filter): void {
     for (const dimension of DIMENSIONS) {
       const said = series.top[dimension] === undefined ? "" : "No events in the last hour.";
       this.rankings[dimension].paint(
         rowsOf(series.top[dimension]), series.filter[dimension] ?? null, fixed[dimension] !== undefined, said,
       );
     }
+    this.types.paint(typeRows(series), view.metric, false, "");
     this.pageRanking.paint(this.pages.rows, this.feed.shownPage, false, this.pages.said);
   }
 }

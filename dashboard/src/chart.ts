@@ -8,7 +8,7 @@ import type { Crosshair } from "./crosshair";
 import { brief, change, full } from "./format";
 import type { Series, Status } from "./live";
 import { column, firstKnown, type Gaps, HOUR, MINUTE, split } from "./minutes";
-import { readLook, size } from "./look";
+import { type Look, readLook, size } from "./look";
 import type { Zone } from "./zone";
 
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360].map((minutes) => minutes * MINUTE);
@@ -30,7 +30,7 @@ export class Chart {
   private drawn: Drawn | null = null;
   private plot: uPlot | null = null;
   private brush: Brush | null = null;
-  private look;
+  private look: Look;
 
   /** `changed` is called when other minutes are shown. */
   constructor(
@@ -170,6 +170,7 @@ export class Chart {
     ctx.save();
     ctx.strokeStyle = this.look.text;
     ctx.lineWidth = uPlot.pxRatio;
+    ctx.setLineDash([]);
     ctx.beginPath();
     status.forEach((each, at) => {
       const when = time[at] ?? 0;

@@ -31,7 +31,8 @@ export function figures(series: Series, users: PastUsers, past: PastNow | null):
     users: {
       value: estimate(now.active_users, now.active_users_error),
       about: aboutUsers(series),
-      ...compared(now.active_users, past && users.yesterday, (value) => estimate(value, 1)),
+      ...(now.active_users === null ? uncounted
+        : compared(now.active_users, past && users.yesterday, (value) => estimate(value, 1))),
       points: users.minutes,
       at: (value) => `${estimate(value, 1)} in that minute`,
     },
@@ -58,6 +59,8 @@ export function figures(series: Series, users: PastUsers, past: PastNow | null):
     },
   };
 }
+
+const uncounted = { versus: "not with several filters", words: "not counted for several filters together" };
 
 function aboutUsers({ now }: Series): string {
   if (now.active_users === null) return "Not counted for several filters together.";

@@ -9,7 +9,7 @@ export interface Look {
   wash: string;
   panel: string;
   past: string;
-  font: string;
+  font: string; // in whole pixels: uPlot reads no others
   em: number; // pixels
   width: number; // of a line, pixels
 }
@@ -22,7 +22,7 @@ export function readLook(root: HTMLElement): Look {
   return {
     accent: colour("accent"), text: colour("text"), muted: colour("muted"), grid: colour("grid"),
     line: colour("line"), wash: colour("wash"), panel: colour("panel"), past: colour("past"),
-    font: `${style.fontSize} ${style.fontFamily}`,
+    font: `${Math.round(em)}px ${style.fontFamily}`,
     em,
     width: em > 14 ? 2 : 1.25,
   };

@@ -2,10 +2,13 @@
 
 import { make, setHidden, setPressed, setText } from "./dom";
 import { integer, share, short } from "./format";
-import type { Top } from "./live";
+import type { Series, Top } from "./live";
+import { column, HOUR } from "./minutes";
 
 export const OTHER = "other"; // the rest, as the service calls it
-const LINES = 7; // that have room
+export const LINES = 8; // that have room in a panel
+
+export const TYPES = ["page_views", "clicks", "purchases", "errors"] as const;
 
 export interface RankRow {
   value: string;
@@ -19,6 +22,16 @@ export function rowsOf(top: Top | undefined): RankRow[] {
   return top.values.map((value, at) => ({ value, count: top.events[at] ?? 0, share: top.share[at] ?? null }));
 }
 
+/** Events of the last hour by what they are, and each one's share of all. Custom types are in none. */
+export function typeRows(series: Series): RankRow[] {
+  const from = (series.time.at(-1) ?? 0) - HOUR;
+  const total = (metric: "events" | (typeof TYPES)[number]) => column(series, metric)
+    .reduce((all, each, at) => ((series.time[at] ?? 0) > from ? all + each : all), 0);
+  const all = total("events");
+  if (all === 0) return [];
+  return TYPES.map((value) => ({ value, count: total(value), share: total(value) / all }));
+}
+
 /**
  * The rows that are shown: the first ones, and the rest as one. While `held` (somebody points at
  * them) those that were there keep their places. Pure.
@@ -27,7 +40,7 @@ export function arranged(rows: readonly RankRow[], lines: number, held: readonly
   const named = rows.filter(({ value }) => value !== OTHER);
   const place = new Map(held?.map((value, at) => [value, at]) ?? []);
   const sorted = held === null ? named : [...named].sort((a, b) => (place.get(a.value) ?? lines) - (place.get(b.value) ?? lines));
-  const rest = rows.filter(({ value }) => value === OTHER);
+  const rest = rows.filter(({ value, count }) => value === OTHER && count > 0);
   if (sorted.length + rest.length <= lines) return [...sorted, ...rest];
   const shown = sorted.slice(0, lines - 1);
   const others = [...sorted.slice(lines - 1), ...rest];
@@ -55,8 +68,9 @@ export class Ranking {
   constructor(
     parent: HTMLElement, title: string, readonly id: string,
     private readonly say: (value: string) => string, private readonly pick: (value: string) => void,
+    private readonly most = LINES,
   ) {
-    this.root = make(parent, "section", "panel ranking");
+    this.root = make(parent, "section", "ranking");
     this.root.id = `top-${id}`;
     const head = make(this.root, "div", "head");
     const heading = make(head, "h2", "", title);
@@ -64,7 +78,7 @@ export class Ranking {
     make(head, "span", "period", "events, last hour");
     this.root.setAttribute("aria-labelledby", heading.id);
     const list = make(this.root, "ol");
-    for (let at = 0; at < LINES; at += 1) this.lines.push(this.line(list, at));
+    for (let at = 0; at < most; at += 1) this.lines.push(this.line(list, at));
     this.said = make(this.root, "p", "nothing");
     this.root.addEventListener("pointerenter", () => { this.pointed = true; });
     this.root.addEventListener("pointerleave", () => { this.pointed = false; });
@@ -73,7 +87,7 @@ export class Ranking {
   /** `chosen` is the value that is filtered by, `fixed` says that it is the key's; `said` stands where no rows are. */
   paint(rows: readonly RankRow[], chosen: string | null, fixed: boolean, said: string): void {
     const held = this.pointed || this.root.contains(document.activeElement) ? this.values : null;
-    const shown = arranged(rows, LINES, held);
+    const shown = arranged(rows, this.most, held);
     this.values = shown.map(({ value }) => value);
     this.lines.forEach((line, at) => {
       const row = shown[at];

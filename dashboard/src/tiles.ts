@@ -10,6 +10,7 @@ import { HEIGHT, place, spark, WIDTH } from "./spark";
 import type { Zone } from "./zone";
 
 const SVG = "http://www.w3.org/2000/svg";
+const OLD = 6 * MINUTE; // from which on a line does not end at the edge
 const TITLES: Record<FigureName, [string, string]> = {
   users: ["Active users", "last 5 minutes"],
   events: ["Events per second", "now"],
@@ -19,8 +20,6 @@ const TITLES: Record<FigureName, [string, string]> = {
 
 export class Tiles {
   private readonly tiles: Record<FigureName, Tile>;
-  private start = 0;
-  private end = 0;
 
   constructor(root: HTMLElement, private readonly crosshair: Crosshair) {
     this.tiles = {
@@ -33,20 +32,17 @@ export class Tiles {
 
   paint(series: Series, users: PastUsers, past: PastNow | null, zone: Zone): void {
     const shown = figures(series, users, past);
-    // The lines end at the edge, unless what is newest is older than a few minutes.
+    // Lines end at the edge, unless what is newest is older than a few minutes.
     const last = series.time.at(-1) ?? series.asOf;
-    this.end = Math.max(newest(shown.events.points), last - 5 * MINUTE);
-    this.start = this.end - HOUR + MINUTE;
-    for (const name of FIGURES) {
-      this.tiles[name].paint(shown[name], this.start, this.end, this.crosshair.time, zone);
-    }
+    const end = Math.max(newest(shown.events.points), last - OLD);
+    for (const name of FIGURES) this.tiles[name].paint(shown[name], end, this.crosshair.time, zone);
   }
 
   private tile(root: HTMLElement, name: FigureName): Tile {
     const made = new Tile(root, name);
     made.svg.addEventListener("pointermove", (event) => {
       const box = made.svg.getBoundingClientRect();
-      const at = this.start + ((event.clientX - box.left) / box.width) * (this.end - this.start);
+      const at = made.start + ((event.clientX - box.left) / box.width) * (made.end - made.start);
       this.crosshair.set(Math.round(at / MINUTE) * MINUTE, this);
     });
     made.svg.addEventListener("pointerleave", () => this.crosshair.set(null, this));
@@ -56,6 +52,8 @@ export class Tiles {
 
 class Tile {
   readonly svg: SVGSVGElement;
+  start = 0; // of the line, epoch seconds
+  end = 0;
   private readonly value: HTMLElement;
   private readonly about: HTMLElement;
   private readonly versus: HTMLElement;
@@ -93,7 +91,11 @@ class Tile {
     this.cross.hidden = true;
   }
 
-  paint(figure: Figure, start: number, end: number, crosshair: number | null, zone: Zone): void {
+  /** The line ends at its newest point, or at `until` when that is too old. */
+  paint(figure: Figure, until: number, crosshair: number | null, zone: Zone): void {
+    const last = newest(figure.points);
+    const end = this.end = last > until - OLD - MINUTE ? Math.min(last, until) : until;
+    const start = this.start = end - HOUR + MINUTE;
     setText(this.value, figure.value);
     setText(this.about, figure.about);
     const { line, area } = spark(figure.points, start, end);

@@ -1,6 +1,7 @@
 """The dashboard in a real Chromium, over the real service and Valkey: states, filters, keys."""
 
 import json
+import re
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -199,8 +200,9 @@ def test_the_first_screen(page: Page, shop: Shop) -> None:
     assert "one standard error" in page.text("#about-users")
     # 3.0 a second against 50 a minute.
     page.wait("document.querySelector('#tile-events .versus').textContent.includes('on 0.8')")
-    assert "▲ 100% on" in page.text("#tile-revenue .versus")
-    assert page.text("#tile-errors .figure") == "2.00%"
+    # $150 a minute against $75, of which the minute in progress counts in part.
+    assert re.search(r"▲ (9\d|100)% on \$4,[45]\d\d", page.text("#tile-revenue .versus"))
+    assert page.text("#tile-errors .figure") == "1.95%"  # of the 10 in progress none is one
     assert "100 per minute" in page.text("#readout")
     assert rows(page, "country") == ["Germany", "United States", "France"]
     assert rows(page, "device") == ["mobile", "desktop"]
@@ -225,7 +227,7 @@ def test_one_snapshot_is_enough_for_the_first_numbers(page: Page, shop: Shop) ->
     page.wait(ANSWERED)
     assert page.text("#tile-events .figure") == "3.0"
     assert page.wait("document.querySelectorAll('#plot canvas').length") == 1
-    assert rows(page, "country") == ["Germany", "United States", "France"]
+    assert rows(page, "country")[:3] == ["Germany", "United States", "France"]
     snapshots = asked(page, "/v1/live/snapshot")
     assert len(snapshots) == 1
 
@@ -240,10 +242,10 @@ def test_it_asks_for_little(page: Page, shop: Shop) -> None:
         time.sleep(0.5)
     counts = {
         path: len(asked(page, path))
-        for path in ("metrics=events", "/v1/breakdown", "/v1/ledger", "/v1/access", "/v1/config")
+        for path in ("/v1/metrics?start", "/v1/breakdown", "/v1/ledger", "/v1/access", "/v1/config")
     }
     assert counts == {
-        "metrics=events": 2,  # the first is refused: there is no history store here
+        "/v1/metrics?start": 2,  # the first is refused: there is no history store here
         "/v1/breakdown": 1,
         "/v1/ledger": 1,
         "/v1/access": 1,
