@@ -139,22 +139,20 @@ def test_gaps_of_sessions_as_the_documentation_finds_them(
     sent = []
     for offset, (session, numbered) in enumerate(numbers.items()):
         part = rows(offset, len(numbered))
-        ids = [event_id(START * 1_000 + n // 3, s) for n, s in enumerate(numbered)]
+        ids = [event_id(START * 1_000 + n // 4, s) for n, s in enumerate(numbered)]
         if session == "twice":
             ids[2] = ids[1]
-        for name, values in (("event_id", pa.array(ids, pa.binary(16))), ("session_id", None)):
+        for name, values in (("event_id", ids), ("session_id", [session] * len(ids))):
             place = part.schema.get_field_index(name)
-            if values is None:
-                values = pa.array([session] * len(ids)).cast(part.schema.field(place).type)
-            part = part.set_column(place, part.schema.field(place), values)
+            column = part.schema.field(place)
+            part = part.set_column(place, column, pa.array(values).cast(column.type))
         sent.append(RawBatch("gaps", 0, offset, np.arange(part.num_rows), part))
     store.write_events(sent)
     text = (REPO / "docs" / "operations.md").read_text()
     sql = text.partition("```sql\n")[2].partition("```")[0]
-    database = "streamlens.events"
     connection = Connection(Address.parse(clickhouse.reader_address), 10, {})
     found = connection.table(
-        sql.replace("FROM events", f"FROM {database}"),
+        sql.replace("FROM events", "FROM streamlens.events"),
         {"project": "gaps", "start": START, "end": END},
     ).to_pydict()
     connection.close()
