@@ -93,6 +93,7 @@ describe("an end", () => {
     expect(stage.wait).toBe(750);
     await pass(750);
     stage.socket.open();
+    await pass(9_000);
     stage.say(delta(START + 2, 6));
     stage.socket.cut();
     expect(stage.wait).toBe(1_500);
@@ -118,6 +119,30 @@ describe("an end", () => {
     expect(stage.sockets).toHaveLength(1);
     expect(stage.listens).toBe(false);
     expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe("a stop", () => {
+  it("while there is no answer yet ends the requests, and nothing comes of them", async () => {
+    const stage = new Stage();
+    stage.tickets = () => null;
+    stage.client.start();
+    stage.client.stop();
+    await pass(60_000);
+    expect(stage.aborted.map((request) => request.split("?")[0])).toEqual(["POST /v1/tickets", "GET /v1/live/snapshot"]);
+    expect(stage.connections).toEqual([{ state: "connecting" }]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("leaves an answer that was being read unheard", async () => {
+    const stage = new Stage();
+    let late: (answer: unknown) => void = () => {};
+    stage.snapshot = () => ({ status: 200, body: new Promise((resolve) => (late = resolve)) });
+    await stage.open();
+    stage.client.stop();
+    late(at(START + 1, 5));
+    await settle();
+    expect(stage.series).toEqual([]);
   });
 });
 

@@ -72,6 +72,7 @@ class FakeStream {
 export class Stage {
   readonly client: LiveClient;
   readonly requests: string[] = []; // method and path of each, from the first
+  readonly aborted: string[] = [];
   readonly sockets: FakeSocket[] = [];
   readonly streams: FakeStream[] = [];
   readonly connections: Connection[] = [];
@@ -169,10 +170,14 @@ export class Stage {
 
   #fetch(url: string, { method, signal, headers }: RequestInit): Promise<Response> {
     if (new Headers(headers).get("X-Read-Key") === null) throw new Error("no key");
-    this.requests.push(`${method} ${url.replace("https://stats.example", "")}`);
+    const request = `${method} ${url.replace("https://stats.example", "")}`;
+    this.requests.push(request);
     const reply = method === "POST" ? this.tickets() : this.snapshot();
     return new Promise((resolve, reject) => {
-      signal?.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
+      signal?.addEventListener("abort", () => {
+        this.aborted.push(request);
+        reject(new DOMException("aborted", "AbortError"));
+      });
       if (reply === "down") reject(new TypeError("fetch failed"));
       else if (reply !== null) resolve(answer(reply));
     });

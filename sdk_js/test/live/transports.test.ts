@@ -145,6 +145,21 @@ describe("polling", () => {
     late(at(START + 9, 9));
     await settle();
     expect(stage.series.slice(before).map(({ filter }) => filter)).toEqual([{ country: "DE" }]);
+    const asked = stage.count("GET");
+    await pass(5_000);
+    expect(stage.count("GET")).toBe(asked + 1);
+  });
+
+  it("does not hear an answer that was being read at a stop, nor goes on", async () => {
+    const stage = await polling();
+    let late: (answer: unknown) => void = () => {};
+    stage.snapshot = () => ({ status: 200, body: new Promise((resolve) => (late = resolve)) });
+    await pass(5_000);
+    const before = [stage.series.length, stage.requests.length];
+    stage.client.stop();
+    late(at(START + 9, 9));
+    await pass(60_000);
+    expect([stage.series.length, stage.requests.length]).toEqual(before);
   });
 
   it("says when the store is away, and goes on when it is asked to", async () => {
@@ -231,6 +246,18 @@ describe("better transports", () => {
     const asked = stage.count("GET");
     await pass(10_000);
     expect(stage.count("GET")).toBe(asked);
+  });
+
+  it("that are being tried are let go for another wish, which they were not told", async () => {
+    const stage = await polling();
+    await pass(182_000);
+    stage.socket.open();
+    stage.snapshot = () => ({ status: 200, body: at(START + 400, 2, { filter: { country: "DE" } }) });
+    stage.client.subscribe({ filter: { country: "DE" } });
+    await settle();
+    expect(stage.socket.closed).toBe(true);
+    expect(stage.connection).toEqual({ state: "live", transport: "polling" });
+    expect(stage.series.at(-1)?.filter).toEqual({ country: "DE" });
   });
 
   it("are tried again with another network", async () => {
