@@ -21,8 +21,12 @@ SECONDS: Final = 6.0  # of live updates before a picture
 FIRST: Final = "document.querySelector('#tile-events .figure')?.textContent !== '–'"
 WATCH: Final = """
   window.__shift = 0;
+  window.__moved = new Set();
   new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.__shift += entry.value;
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) {
+      window.__shift += entry.value;
+      for (const { node } of entry.sources) window.__moved.add((node?.outerHTML ?? node?.data ?? "").slice(0, 80));
+    }
   }).observe({ type: "layout-shift", buffered: false });
 """
 
@@ -68,12 +72,13 @@ def take(page: Page, address: str, picture: Picture, folder: Path) -> dict[str, 
         page.evaluate("0")  # keeps the socket read
         time.sleep(POLL_EVERY)
     shift = page.evaluate("window.__shift")
+    moved = page.evaluate("[...window.__moved]")
     for key in picture.keys:
         page.press(key)
     page.picture(folder / f"{picture.name}.png")
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     tall = page.evaluate("document.documentElement.scrollHeight - innerHeight")
-    found = {"first_numbers_s": round(first, 2), "layout_shift": shift, "too_wide_px": wide}
+    found = {"first_numbers_s": round(first, 2), "layout_shift": shift, "moved": moved, "too_wide_px": wide}
     return found | {"scrolls_px": tall, "problems": page.problems}
 
 

@@ -38,7 +38,7 @@ export class Users implements PastUsers {
     const at = Math.floor((now - SETTLED - late) / EVERY) * EVERY;
     if (at <= this.of) return;
     this.of = at;
-    void this.load(at, zone.yesterday(at));
+    void this.load(at, zone.yesterday(Math.floor(now / EVERY) * EVERY));
   }
 
   forget(): void {
@@ -49,9 +49,10 @@ export class Users implements PastUsers {
 
   private async load(at: number, before: number | null): Promise<void> {
     const query = "/v1/metrics?metrics=unique_users";
+    // The five minutes that now is in: those before may be in the cold store, which has hours only.
     const [hour, five] = await Promise.all([
       this.ask<Reply>(`${query}&granularity=1m&start=${at - HOUR}&end=${at}`),
-      before === null ? null : this.ask<Reply>(`${query}&granularity=total&start=${before - EVERY}&end=${before}`),
+      before === null ? null : this.ask<Reply>(`${query}&granularity=total&start=${before}&end=${before + EVERY}`),
     ]);
     if (at !== this.of) return;
     if (hour.ok) this.minutes = points(hour.body);

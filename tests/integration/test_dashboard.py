@@ -240,17 +240,10 @@ def test_it_asks_for_little(page: Page, shop: Shop) -> None:
         shop.write(minute(), 20 + number, PARTIAL)
         page.evaluate(PAINTED)
         time.sleep(0.5)
-    counts = {
-        path: len(asked(page, path))
-        for path in ("/v1/metrics?start", "/v1/breakdown", "/v1/ledger", "/v1/access", "/v1/config")
-    }
-    assert counts == {
-        "/v1/metrics?start": 2,  # the first is refused: there is no history store here
-        "/v1/breakdown": 1,
-        "/v1/ledger": 1,
-        "/v1/access": 1,
-        "/v1/config": 1,
-    }
+    for path in ("/v1/breakdown", "/v1/ledger", "/v1/access", "/v1/config"):
+        assert len(asked(page, path)) == 1, path
+    # The first is refused, when it is of over 25 hours ago: there is no history store here.
+    assert len(asked(page, "/v1/metrics?start")) in (1, 2)
     assert len(asked(page, "unique_users")) == 2
 
 
@@ -520,9 +513,12 @@ def test_a_service_that_comes_back_is_asked_for_what_was_missed(page: Page, shop
     shop.service.start()
     page.state("live", 60)
     page.wait("true")
-    wishes = [json.loads(frame) for frame in page.frames[said:]]
+    wishes = [json.loads(frame).get("since") for frame in page.frames[said:]]
+    for request in asked(page, "/v1/live/sse"):  # when sockets failed too often meanwhile
+        found = urllib.parse.parse_qs(urllib.parse.urlsplit(request).query)
+        wishes += map(float, found.get("since", []))
     assert wishes
-    assert wishes[-1]["since"] > time.time() - 120
+    assert wishes[-1] > time.time() - 120
     assert page.evaluate("document.querySelectorAll('#plot canvas').length") == 1
 
 
