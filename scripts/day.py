@@ -231,5 +231,6 @@ def _product(names: list[list[str]]) -> Iterator[list[str]]:
 
 
 def _shares(weights: Any) -> NDArray[np.float64]:
-    found = np.array(list(weights), float)
-    return found / found.sum()
+    found: NDArray[np.float64] = np.array(list(weights), float)
+    shares: NDArray[np.float64] = found / found.sum()
+    return shares

@@ -25,7 +25,9 @@ WATCH: Final = """
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) if (!entry.hadRecentInput) {
       window.__shift += entry.value;
-      for (const { node } of entry.sources) window.__moved.add((node?.outerHTML ?? node?.data ?? "").slice(0, 80));
+      for (const { node } of entry.sources) {
+        window.__moved.add((node?.outerHTML ?? node?.data ?? "").slice(0, 80));
+      }
     }
   }).observe({ type: "layout-shift", buffered: false });
 """
@@ -78,7 +80,12 @@ def take(page: Page, address: str, picture: Picture, folder: Path) -> dict[str, 
     page.picture(folder / f"{picture.name}.png")
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     tall = page.evaluate("document.documentElement.scrollHeight - innerHeight")
-    found = {"first_numbers_s": round(first, 2), "layout_shift": shift, "moved": moved, "too_wide_px": wide}
+    found = {
+        "first_numbers_s": round(first, 2),
+        "layout_shift": shift,
+        "moved": moved,
+        "too_wide_px": wide,
+    }
     return found | {"scrolls_px": tall, "problems": page.problems}
 
 

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,7 +99,9 @@ class Writer:
 def running(folder: Path, *, history: bool = True, options: Sequence[str] = ()) -> Iterator[str]:
     """The service's address; `options` are more of its own."""
     with ExitStack() as stack:
-        valkey = stack.enter_context(ValkeyServer(free_port(), folder / "valkey", persistence=False))
+        valkey = stack.enter_context(
+            ValkeyServer(free_port(), folder / "valkey", persistence=False)
+        )
         writer = Writer(valkey.address)
         now = time.time()
         writer.fill(now)
@@ -132,13 +134,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scripts.shop", description=__doc__)
     parser.add_argument("--no_history", action="store_true", help="no ClickHouse")
     options = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory(prefix="shop-") as folder:
-        with running(Path(folder), history=not options.no_history) as address:
-            print(address, flush=True)
-            try:
-                threading.Event().wait()
-            except KeyboardInterrupt:
-                return 0
+    with (
+        tempfile.TemporaryDirectory(prefix="shop-") as folder,
+        running(Path(folder), history=not options.no_history) as address,
+    ):
+        print(address, flush=True)
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
     return 0
 
 

@@ -14,6 +14,7 @@ import type { Zone } from "./zone";
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360].map((minutes) => minutes * MINUTE);
 const WORDS: Record<Status, string> = { none: "", partial: "in progress", final: "", revised: "revised" };
 const LEAST = 2 * MINUTE; // that can be zoomed into
+const LEAST_TOP = 4; // of the axis: no half events
 const DRAG = 8; // pixels that are no click any more
 
 /** What is drawn: `past` is the metric's column of the day before over the same minutes, if wanted. */
@@ -61,7 +62,7 @@ export class Chart {
     this.look = readLook(this.root); // it also says whether the values are current
     const { complete, progress } = split(series, column(series, metric));
     const nothing: Gaps = series.time.map(() => null);
-    const data: uPlot.AlignedData = [[...series.time], past ?? nothing, complete, progress];
+    const data: uPlot.AlignedData = [[...series.time], complete, progress, past ?? nothing];
     if (this.plot === null) this.plot = new uPlot(this.options(), data, this.root);
     else this.plot.setData(data);
     this.describe();
@@ -96,7 +97,7 @@ export class Chart {
     const { look } = this;
     const accent = () => this.look.accent;
     const axis = { stroke: () => this.look.muted, font: look.font };
-    const points = { show: false };
+    const points: uPlot.Series.Points = { show: true, size: look.em * 0.4, fill: accent, width: 0, filter: alone };
     return {
       ...size(this.root),
       legend: { show: false },
@@ -109,7 +110,7 @@ export class Chart {
       },
       scales: {
         x: { time: true, range: () => this.range() },
-        y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.08 : 1] },
+        y: { range: (_plot, _min, max) => [0, Math.max(max * 1.08, LEAST_TOP)] },
       },
       axes: [
         {
@@ -128,9 +129,9 @@ export class Chart {
       ],
       series: [
         {},
-        { stroke: () => this.look.past, width: 1, points },
         { stroke: accent, width: look.width, fill: () => this.look.wash, points },
         { stroke: accent, width: look.width, dash: [3, 3], points },
+        { stroke: () => this.look.past, width: 1, points: { show: false } }, // last: the area would hide it
       ],
       hooks: {
         setCursor: [(plot) => {
@@ -228,7 +229,7 @@ export class Chart {
     if (this.plot === null || this.drawn === null) return;
     const { series, metric, past, zone } = this.drawn;
     const { time: crosshair } = this.crosshair;
-    const at = crosshair === null ? this.plot.data[2]?.findLastIndex((value) => value !== null) ?? -1
+    const at = crosshair === null ? this.plot.data[1]?.findLastIndex((value) => value !== null) ?? -1
       : series.time.indexOf(crosshair);
     const time = series.time[at];
     if (time === undefined) {
@@ -275,4 +276,14 @@ export class Chart {
   private brief(value: number): string {
     return this.drawn === null ? "" : brief(this.drawn.metric, value, this.drawn.series.currency);
   }
+}
+
+/** Points that no line goes to, as the very first minute: without a dot they would not be seen. */
+function alone(plot: uPlot, series: number, _show: boolean): number[] {
+  const values = plot.data[series] ?? [];
+  const found: number[] = [];
+  for (let at = 0; at < values.length; at += 1) {
+    if (values[at] !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null) found.push(at);
+  }
+  return found;
 }

@@ -32,7 +32,7 @@ export class Feed {
       events: makeButton(tabs, "", "Events", () => this.turn("events")),
       debug: makeButton(tabs, "", "Debug", () => this.turn("debug")),
     };
-    this.only = makeButton(head, "", "Rejected only", () => {
+    this.only = makeButton(head, "", "Rejected", () => {
       this.rejectedOnly = !this.rejectedOnly;
       this.changed();
     });

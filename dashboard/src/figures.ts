@@ -1,7 +1,7 @@
 /** The four figures of now, with their last hour and the same time yesterday, as text and points. Pure. */
 
 import type { PastNow } from "./compare";
-import { change, DASH, estimate, integer, money, percent, rate } from "./format";
+import { change, estimate, integer, money, percent, rate } from "./format";
 import type { Series } from "./live";
 import { column, errorShares, type Points, lastHour } from "./minutes";
 
@@ -75,6 +75,6 @@ function compared(
   if (before === null) return { versus: "no data for yesterday", words: "no data for the same time yesterday" };
   const found = change(now, before);
   const was = `${say(before)} yesterday`;
-  if (found === null) return { versus: `${DASH} on ${was}`, words: `${was} at this time` };
+  if (found === null) return { versus: was, words: `${was} at this time` };
   return { versus: `${found.sign} on ${was}`, words: `${found.words} ${was} at this time` };
 }

@@ -31,14 +31,13 @@ export function summary(
       if (was !== null && was !== undefined) [before, compared] = [before + was, (compared ?? 0) + done];
     }
   });
-  if (last === null) return "No data in this time.";
+  if (last === null && total === 0) return "No data in this time.";
   const say = (value: number) => full(metric, value, series.currency);
   const name = METRIC_NAMES[metric].toLowerCase();
   const parts = [
     `${say(total)} ${metric === "revenue" ? "of revenue" : name} from ${when(from, to, zone)}`,
-    `most ${say(highest)} at ${zone.clock(peak)}`,
-    `last complete minute ${say(last)}`,
   ];
+  if (last !== null) parts.push(`most ${say(highest)} at ${zone.clock(peak)}`, `last complete minute ${say(last)}`);
   if (past !== null) {
     const found = change(compared, before);
     const was = `yesterday (${say(before)})`;

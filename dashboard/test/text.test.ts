@@ -35,6 +35,7 @@ test("the summary says how much, when most, and how yesterday was", () => {
   expect(summary(series, "events", T0, T0 + 180, [1, 1, null, 9], utc)).toContain("50% more than yesterday (2)");
   expect(summary(series, "events", T0, T0 + 180, [null, null, null, null], utc)).toContain("no data for yesterday");
   expect(summary(series, "revenue", T0, T0 + 60, null, utc)).toContain("$4.50 of revenue from 10:00 to 10:01");
+  expect(summary(seriesOf("...p"), "events", T0, T0 + 180, null, utc)).toBe("4 events from 10:00 to 10:03.");
   expect(summary(seriesOf("...."), "events", T0, T0 + 180, null, utc)).toBe("No data in this time.");
 });
 

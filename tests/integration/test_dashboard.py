@@ -128,8 +128,8 @@ def event(number: int, **more: Any) -> Entry:
 
 
 def refused(number: int) -> Entry:
-    said = {"code": "event_ts_invalid", "message": "ts is not plausible."}
-    return Entry(id=f"r{number}", at=int(time.time() * 1000), **said)
+    at = int(time.time() * 1000)
+    return Entry(f"r{number}", at, code="event_ts_invalid", message="ts is not plausible.")
 
 
 def minute() -> int:
@@ -157,13 +157,16 @@ def page(tab: Page, shop: Shop, request: pytest.FixtureRequest) -> Iterator[Page
     What can be seen at the end is kept as a picture.
     """
     shop.fill()
+    tab.look(1360, 900)
     tab.open("about:blank")
     origin = shop.url.rstrip("/")
     tab.call("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
     tab.call("Network.setBlockedURLs", {"urls": []})
     yield tab
     tab.picture(PICTURES / f"{request.node.name}.png")
-    assert [each for each in tab.problems if "Failed to load" not in each and "WebSocket" not in each] == []
+    assert [
+        each for each in tab.problems if "Failed to load" not in each and "WebSocket" not in each
+    ] == []
 
 
 def opened(page: Page, url: str) -> None:
@@ -179,6 +182,12 @@ def rows(page: Page, name: str) -> list[str]:
         ".map((each) => each.textContent)"
     )
     assert isinstance(found, list)
+    return found
+
+
+def number(page: Page, expression: str) -> float:
+    found = page.evaluate(expression)
+    assert isinstance(found, int | float)
     return found
 
 
@@ -568,23 +577,20 @@ def test_nothing_moves_when_numbers_change_and_nothing_is_too_wide(
     page: Page, shop: Shop, width: int, height: int
 ) -> None:
     page.look(width, height)
-    try:
-        opened(page, shop.url)
-        page.wait("document.querySelector('#tile-users .versus').textContent.includes('yesterday')")
-        page.wait("document.querySelector('#top-page .nothing').textContent !== ''")
-        page.evaluate(WATCH)
-        for step in range(8):
-            shop.write(minute(), 10 ** (step // 2 + 2) + step, PARTIAL)
-            shop.happen(*(event(step * 10 + number) for number in range(3)))
-            page.evaluate(PAINTED)
-            time.sleep(0.5)
-        assert page.evaluate("window.__shift") < 0.001
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        if width == 1920:  # a TV: nothing to scroll
-            assert page.evaluate("document.documentElement.dataset.layout") == "tv"
-            assert page.evaluate("document.documentElement.scrollHeight - innerHeight") <= 0
-    finally:
-        page.look(1360, 900)
+    opened(page, shop.url)
+    page.wait("document.querySelector('#tile-users .versus').textContent.includes('yesterday')")
+    page.wait("document.querySelector('#top-page .nothing').textContent !== ''")
+    page.evaluate(WATCH)
+    for step in range(8):
+        shop.write(minute(), 10 ** (step // 2 + 2) + step, PARTIAL)
+        shop.happen(*(event(step * 10 + number) for number in range(3)))
+        page.evaluate(PAINTED)
+        time.sleep(0.5)
+    assert number(page, "window.__shift") < 0.001
+    assert number(page, "document.documentElement.scrollWidth - innerWidth") <= 0
+    if width == 1920:  # a TV: nothing to scroll
+        assert page.evaluate("document.documentElement.dataset.layout") == "tv"
+        assert number(page, "document.documentElement.scrollHeight - innerHeight") <= 0
 
 
 def test_what_is_read_aloud_comes_seldom(page: Page, shop: Shop) -> None:
@@ -599,7 +605,7 @@ def test_what_is_read_aloud_comes_seldom(page: Page, shop: Shop) -> None:
         page.state("offline")
         page.offline(really=False)
         page.state("live")
-    assert page.evaluate("window.__said.length") <= 1
+    assert number(page, "window.__said.length") <= 1
     live = page.evaluate("document.querySelectorAll('[aria-live], [role=status]').length")
     assert live == 1
 

@@ -1,4 +1,4 @@
-"""From an empty dashboard to the first event, over the whole product, by the very snippet it shows."""
+"""From an empty dashboard to the first event, over the whole product, by the snippet it shows."""
 
 import subprocess
 from pathlib import Path
@@ -9,8 +9,6 @@ from scripts.browser import browser
 from tests.integration.stack import running
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
-
-COUNTED = "document.querySelector('#tile-revenue .figure').textContent"
 
 
 @pytest.mark.timeout(420)
