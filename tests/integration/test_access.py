@@ -276,7 +276,7 @@ def test_the_dashboard_opens_a_share_link_until_it_is_revoked(house: House, tmp_
         """Real Chromium comes to this state; the script gives up otherwise."""
         picture = tmp_path / f"{state}.png"
         url = f"http://{HOST}:{house.port}{share['path']}"
-        script = [sys.executable, "scripts/screenshot.py", "--url", url, "--out", str(picture)]
+        script = [sys.executable, "-m", "scripts.screenshot", "--url", url, "--out", str(picture)]
         found = subprocess.run(
             [*script, "--state", state, "--wait", "0"], cwd=REPO, capture_output=True, timeout=110
         )
