@@ -24,6 +24,7 @@ NAP: Final = 5.0  # seconds that a slow one does not read
 GLANCE: Final = 0.05  # seconds that it does
 _MARK: Final = b'"page_views":['
 _AS_OF: Final = b'"as_of":'
+_TICKET: Final = b'{"type":"ticket"'
 _PONG: Final = b"\x8a\x80\x00\x00\x00\x00"
 _TEXT, _CLOSE, _PING = 1, 8, 9
 
@@ -65,6 +66,7 @@ class _Client(asyncio.Protocol):
         self._data = bytearray()
         self._upgraded = False
         self._nap: asyncio.TimerHandle | None = None
+        self.back = ""  # a ticket to come back with
         self.opened = time.time()
         self.news = -1
         self.ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -107,6 +109,9 @@ class _Client(asyncio.Protocol):
             self.ready.set_result(False)
 
     def _read(self, text: bytes) -> None:
+        if text.startswith(_TICKET):
+            self.back = str(json.loads(text)["ticket"])
+            return
         if not self._people.heard(self._chosen, text):
             return
         first = not self.ready.done()
@@ -153,6 +158,7 @@ class _People:
         self._key = key
         self._as_of: dict[str, float] = {}
         self._back = False
+        self._tickets: list[str] = []  # of those that were cut
         self._filters = filters
         self._quiet = quiet
         self._clients: set[_Client] = set()
@@ -182,6 +188,7 @@ class _People:
     async def cut(self) -> None:
         """All at once."""
         self._cutting = True
+        self._tickets = [client.back for client in self._clients if client.back]
         for client in list(self._clients):
             client.cut()
         while self._clients:
@@ -217,7 +224,7 @@ class _People:
 
     def wish(self, chosen: Filter) -> bytes:
         """A subscribe message; who comes back asks for what came since, as the dashboard does."""
-        wish: dict[str, Any] = {"type": "subscribe", "filter": chosen}
+        wish: dict[str, Any] = {"type": "subscribe", "filter": chosen, "tickets": True}
         if self._back:
             wish["since"] = self._as_of[chosen["country"]]
         return json.dumps(wish, separators=(",", ":")).encode()
@@ -235,7 +242,7 @@ class _People:
         chosen = self._filters[number % len(self._filters)]
         quiet = number < self._quiet
         async with room:
-            ticket = await self._buy()
+            ticket = self._tickets.pop() if self._tickets else await self._buy()
             plug = socket.socket()
             plug.setblocking(False)
             if quiet:
@@ -248,7 +255,7 @@ class _People:
             return await client.ready
 
     async def _buy(self) -> str:
-        """A ticket, as a browser gets it: on a connection of its own."""
+        """A ticket, as a browser that has none gets it: on a connection of its own."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         writer.write(
             b"POST /v1/tickets HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n"

@@ -96,6 +96,7 @@ def install(
         return {
             "project": access.project.name,
             "currency": access.project.currency,
+            "timezone": access.project.timezone,
             "filter": dict(access.filters),
             "expires": gate.ends(access),
         }

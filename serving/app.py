@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Protocol
 
@@ -36,10 +35,13 @@ from serving import (
     messages,
     metrics,
     observe,
+    once,
     openapi,
     query,
     sse,
+    subscription,
 )
+from serving.assets import INDEX, SCRIPT, Assets
 from serving.audit import Audit
 from serving.buckets import Buckets, open_counter
 from serving.cache import SealedCache
@@ -103,7 +105,8 @@ def create_app(
     `cold` is history and `events` the raw events, where there are any. `secret` signs, see `Gate`.
     `counter` is a client that gives up sooner, for limits and tickets.
     """
-    app = flask.Flask("serving", static_folder=str(Path(__file__).with_name("static")))
+    app = flask.Flask("serving", static_folder=None)
+    assets = Assets()
     app.config["SOCK_SERVER_OPTIONS"] = {
         "max_message_size": live.MAX_MESSAGE_BYTES,
         "event_class": Event,
@@ -137,7 +140,15 @@ def create_app(
 
     @app.get("/")
     def dashboard() -> flask.Response:
-        return app.send_static_file("index.html")
+        return assets.answer(INDEX)
+
+    @app.get("/static/<path:filename>")
+    def static(filename: str) -> flask.Response:
+        return assets.answer(filename)
+
+    @app.get("/streamlens.js")
+    def collector_script() -> flask.Response:
+        return assets.answer(SCRIPT)
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -188,6 +199,7 @@ def create_app(
             now,
             history=cold is not None,
             fixed=access.filters,
+            zone=project.timezone,
         )
         return reply((project.name, asked), partial(metrics.answer, project, asked, now), now)
 
@@ -200,6 +212,7 @@ def create_app(
             now,
             history=cold is not None,
             fixed=access.filters,
+            zone=project.timezone,
         )
         if subject != breakdown.PAGE:
             answer = partial(breakdown.answer, project, subject, asked, now)
@@ -224,13 +237,20 @@ def create_app(
     def get_live() -> flask.Response:
         access = arriving()
         arguments = flask.request.args.to_dict(flat=False)
-        asked = sse.parse(arguments, flask.request.headers.get("Last-Event-ID"), access)
+        last = flask.request.headers.get("Last-Event-ID")
+        asked = subscription.of_arguments(arguments, last, access)
         line = flask.request.environ.get("gunicorn.socket")
         limit = (lambda _: None) if line is None else line.settimeout
         events = sse.stream(hub, gate, access, asked, limit)
         return flask.Response(
             events, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"}
         )
+
+    @app.get("/v1/live/snapshot")
+    def get_snapshot() -> flask.Response:
+        access = asking()
+        asked = subscription.of_arguments(flask.request.args.to_dict(flat=False), None, access)
+        return flask.Response(once.message(hub, access, asked), mimetype="application/json")
 
     @app.before_request
     def before_the_handshake() -> None:
@@ -286,7 +306,7 @@ def create_app(
 
     @app.after_request
     def headers(response: flask.Response) -> flask.Response:
-        response.headers.update(HEADERS)
+        response.headers.update({k: v for k, v in HEADERS.items() if k not in response.headers})
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 

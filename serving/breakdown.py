@@ -53,8 +53,9 @@ def parse(
     *,
     history: bool,
     fixed: Mapping[str, str] = MappingProxyType({}),
+    zone: str = "UTC",
 ) -> tuple[str, query.Query]:
-    """The subject and the query behind it. Raises RequestError."""
+    """The subject and the query behind it, see `query.parse`. Raises RequestError."""
     check_names(arguments, PARAMETERS)
     subjects = arguments.get("dimension", [])
     if len(subjects) != 1 or subjects[0] not in SUBJECTS:
@@ -64,7 +65,7 @@ def parse(
     rest |= {"granularity": ["total"]}
     if subject != PAGE:
         rest |= {"dimensions": [subject]}
-    asked = query.parse(rest, now, history=history, limit=LIMIT, fixed=fixed)
+    asked = query.parse(rest, now, history=history, limit=LIMIT, fixed=fixed, zone=zone)
     if subject == PAGE:
         if set(asked.metrics) != {"events"} or asked.compare or asked.order != "events":
             raise invalid("With dimension=page the only metric and order is events.")

@@ -60,7 +60,7 @@ class Feed:
         """
         self._subscribers.setdefault(subscriber.shape, set()).add(subscriber)
         recent = time.monotonic() - self._idle < self._pace.refresh / 2
-        if recent and self.view.ranked(subscriber.shape.dimensions):
+        if recent and self.view.has(subscriber.shape):
             frame = self._first(subscriber)
             if subscriber.put(frame, partial(self._snapshot, subscriber.shape)):
                 count(1, len(frame))
@@ -130,11 +130,12 @@ class Feed:
         now = self._clock()
         self._snapshots.clear()
         self._gaps.clear()
+        recent = any(shape.recent for shape in self._subscribers)
         if started - self._looked < ALL_SECONDS:
-            self.view.read(now, int(now) if since is None else since)
+            self.view.read(now, int(now) if since is None else since, recent=recent)
         else:
             self._looked = started
-            self.view.read(now)
+            self.view.read(now, recent=recent)
         self.view.rank(now, {name for shape in self._subscribers for name in shape.dimensions})
 
     def _hand_out(self) -> None:

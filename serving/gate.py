@@ -8,6 +8,7 @@ URL, as browsers give WebSockets and event streams no headers.
 
 import hashlib
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,7 @@ from serving.projects import Project, Projects, Reader
 _log = logging.getLogger(__name__)
 
 TICKET_SECONDS: Final = 30
+RETURN_SECONDS: Final = 600  # of one that an open connection is sent, to come back with
 MIN_SHARE_SECONDS: Final = 60
 SHARE_SECONDS: Final = 30 * 86_400  # unless said otherwise
 MAX_SHARE_SECONDS: Final = 366 * 86_400
@@ -152,16 +154,17 @@ class Gate:
         token = SHARE_PREFIX + str(self._shares.dumps(_said(shared)))
         return Share(shared.share_id, token, dict(shared.filters), ends)
 
-    def ticket(self, access: Access) -> str:
+    def ticket(self, access: Access, seconds: int = TICKET_SECONDS) -> str:
         """For one connection, soon."""
         nonce = secrets.token_urlsafe(NONCE_BYTES)
-        ends = int(self._clock()) + TICKET_SECONDS
+        ends = int(self._clock()) + seconds
         return str(self._tickets.dumps(_said(access) | {"nonce": nonce, "ends": ends}))
 
     def redeem(self, ticket: str) -> Access:
         """What a ticket stands for, once. Raises RequestError."""
         said = _loaded(self._tickets, ticket, _Ticket, "ticket_invalid")
-        if self._clock() >= said.ends or not self._first(said.nonce):
+        left = said.ends - self._clock()
+        if left <= 0 or not self._first(said.nonce, math.ceil(left)):
             raise RequestError("ticket_invalid")
         access = self._access(said)
         self._still(access)
@@ -255,10 +258,10 @@ class Gate:
         if ended is not None:
             raise RequestError(f"read_key_{ended}")
 
-    def _first(self, nonce: str) -> bool:
-        """Whether a ticket comes for the first time. Without Redis that is not known."""
+    def _first(self, nonce: str, seconds: int) -> bool:
+        """Whether a ticket comes for the first time in so long. Without Redis it is not known."""
         try:
-            return bool(self._client.set(f"sl:ticket:{nonce}", 1, nx=True, ex=TICKET_SECONDS))
+            return bool(self._client.set(f"sl:ticket:{nonce}", 1, nx=True, ex=seconds))
         except redis.RedisError as error:
             _log.warning("tickets are not checked for use: %s", error)
             return True

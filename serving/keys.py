@@ -1,7 +1,7 @@
 """`python -m serving.keys FILE …`: projects and keys of a registry file.
 
     init                                      an empty registry
-    project shop --currency EUR --rate USD=0.92
+    project shop --currency EUR --rate USD=0.92 --timezone Europe/Berlin
     write shop --origin https://shop.example  a key for the shop's pages
     read shop --filter country=DE --days 90   a key for a part of its numbers, for a while
     admin                                     a key for all
@@ -104,7 +104,7 @@ def listing(file: RegistryFile) -> str:
     """One line for each key."""
     lines = []
     for project in file.projects:
-        lines.append(f"{project.name} ({project.currency})")
+        lines.append(f"{project.name} ({project.currency}, {project.timezone})")
         lines += [_line("write", key) for key in project.write_keys]
         lines += [_line("read", key) for key in project.read_keys]
     if file.admin_keys:
@@ -182,7 +182,12 @@ def _asked(options: argparse.Namespace, file: RegistryFile) -> tuple[Change, str
         return revoke(file, options.id), None
     if options.command == "project":
         rates = dict(map(_pair, options.rate))
-        said = {"name": options.name, "currency": options.currency, "rates": rates}
+        said = {
+            "name": options.name,
+            "currency": options.currency,
+            "timezone": options.timezone,
+            "rates": rates,
+        }
         return add_project(file, msgspec.convert(said, Project)), None
     secret = new_key(options.command)
     said = {"hash": key_hash(secret), "label": options.label, "created": now_utc()}
@@ -217,6 +222,7 @@ def _parser() -> argparse.ArgumentParser:
     project = commands.add_parser("project")
     project.add_argument("name")
     project.add_argument("--currency", default="USD")
+    project.add_argument("--timezone", default="UTC", help="whose days and clock hold")
     project.add_argument("--rate", action="append", default=[], help="EUR=1.08; several times")
     add: Callable[[str], argparse.ArgumentParser] = commands.add_parser
     for kind in ("write", "read", "admin"):

@@ -1,19 +1,18 @@
 """One WebSocket of `/v1/live`, from its subscription to its end."""
 
-import json
+import math
 import time
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import gevent
 from simple_websocket import ConnectionClosed
 
-from serving import query
-from serving.gate import Access, Gate, Hold
+from serving import subscription
+from serving.gate import RETURN_SECONDS, Access, Gate, Hold
 from serving.ingest.errors import RequestError
-from serving.notices import error_message, leaving_message
+from serving.notices import error_message, leaving_message, ticket_message
 from serving.push import Hub
-from serving.shape import ALL, Shape, shape_of
 from serving.subscriber import Leaving, Overrun, Subscriber
 from serving.wire import PING_SECONDS, Wire, text_frame
 from telemetry import metrics
@@ -21,7 +20,6 @@ from telemetry import metrics
 MAX_MESSAGE_BYTES: Final = 4_096  # from a client
 SUBSCRIBE_SECONDS: Final = 25.0  # within which a new socket says what it wants
 RESUBSCRIBE_SECONDS: Final = 0.1  # between two subscriptions of one socket
-LATEST: Final = 1e11  # seconds: no clock says more
 
 
 def serve(
@@ -36,7 +34,7 @@ def serve(
     metrics.SERVICE_SOCKETS.move(1)
     try:
         with gate.hold(access, wire.event) as held:
-            reason = _serve(socket, wire, hub, held, admit)
+            reason = _serve(socket, wire, hub, gate, held, admit)
     except ConnectionClosed:
         return wire.sent
     finally:
@@ -46,10 +44,12 @@ def serve(
     return wire.sent
 
 
-def _serve(socket: Any, wire: Wire, hub: Hub, held: Hold, admit: Callable[[], None]) -> str:
+def _serve(
+    socket: Any, wire: Wire, hub: Hub, gate: Gate, held: Hold, admit: Callable[[], None]
+) -> str:
     """Why it was closed by us. Raises ConnectionClosed when the client is gone."""
     try:
-        return _talk(socket, wire, hub, held, admit)
+        return _talk(socket, wire, hub, gate, held, admit)
     except RequestError as error:
         wire.send(text_frame(error_message(error.code, error.message)))
         socket.close(1008, error.code)
@@ -63,17 +63,20 @@ def _serve(socket: Any, wire: Wire, hub: Hub, held: Hold, admit: Callable[[], No
         return "slow"
 
 
-def _talk(socket: Any, wire: Wire, hub: Hub, held: Hold, admit: Callable[[], None]) -> str:
+def _talk(
+    socket: Any, wire: Wire, hub: Hub, gate: Gate, held: Hold, admit: Callable[[], None]
+) -> str:
     """Until there is a reason to stop; then nothing is pushed any more."""
     opened = time.monotonic()
     place: Subscriber | None = None
+    renew = math.inf  # when the next ticket is due
     try:
         while True:
             held.check()
             wire.flush()
             text = wire.receive()
             if text is not None:
-                asked = subscription(text, held.access)
+                asked = subscription.of_message(text, held.access)
                 if place is not None:
                     admit()
                     place.leave()
@@ -86,6 +89,7 @@ def _talk(socket: Any, wire: Wire, hub: Hub, held: Hold, admit: Callable[[], Non
                     asked.since,
                     asked.shape,
                 )
+                renew = opened if asked.tickets else math.inf
             elif place is None:
                 if time.monotonic() > opened + SUBSCRIBE_SECONDS:
                     socket.close(1008, "no subscription")
@@ -93,42 +97,13 @@ def _talk(socket: Any, wire: Wire, hub: Hub, held: Hold, admit: Callable[[], Non
                 wire.wait(1.0)
             elif (frame := place.take()) is not None:
                 wire.send(frame)
+            elif time.monotonic() >= renew:
+                renew = time.monotonic() + RETURN_SECONDS / 2
+                ticket = gate.ticket(held.access, RETURN_SECONDS)
+                wire.send(text_frame(ticket_message(ticket, RETURN_SECONDS)))
             else:
                 wire.wait(PING_SECONDS)
                 wire.keep_alive()
     finally:
         if place is not None:
             place.leave()
-
-
-class Subscription(NamedTuple):
-    """What a client asks for; `since` is the `as_of` of its last message, if it had one."""
-
-    filters: dict[str, str]
-    since: float | None
-    shape: Shape = ALL
-
-
-def subscription(text: str | bytes, access: Access) -> Subscription:
-    """A subscribe message, within what `access` opens. Raises RequestError."""
-    wrong = RequestError(
-        "parameter_invalid",
-        'Send {"type": "subscribe", "filter": …, "metrics": …, "dimensions": …, "since": …}.',
-    )
-    try:
-        message = json.loads(text)
-    except (ValueError, RecursionError):
-        raise wrong from None
-    if not isinstance(message, dict) or message.get("type") != "subscribe":
-        raise wrong
-    filters, since = message.get("filter"), message.get("since")
-    filters = {} if filters is None else filters
-    if not isinstance(filters, dict) or not all(isinstance(v, str) for v in filters.values()):
-        raise wrong
-    if since is not None and (
-        isinstance(since, bool) or not isinstance(since, int | float) or not 0 <= since <= LATEST
-    ):
-        raise wrong
-    query.check_filter({name: (value,) for name, value in filters.items()})
-    shape = shape_of(message.get("metrics"), message.get("dimensions"))
-    return Subscription(access.within(filters), None if since is None else float(since), shape)

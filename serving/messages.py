@@ -6,7 +6,8 @@ last 24 hours, or, when it said `since` and that is known, a `delta` of what it 
 more, its minutes are empty, and the figures of `now` fall. `metrics` chooses the columns;
 `dimensions` asks for `top`, the largest values of the last hour, which are read every ten seconds,
 and are in a snapshot, in the delta of what was missed, and in any other delta when they have
-changed.
+changed. `recent` asks for the events that came in last, a sample where there are many: the last of
+them in a snapshot, then those that are new (one may come twice, under the same `id`).
 
 After an `error` whose code is `store_unavailable` it goes on, with numbers as soon as there are
 any; any other error ends the connection. `announce` is no numbers either. Its reason says what it
@@ -15,6 +16,9 @@ between two messages from now on; said once for each change, and to whoever come
 `normal`: the usual pace again. `leaving`: the process stops (a deployment), and closes the
 connection with 1001. Come back after a random part of `reconnect_within_seconds`, so that not all
 come at once, and do not take it for a failure; `since` still holds.
+
+Who says `tickets` is sent a `ticket` now and then: should the connection be lost, the next one is
+opened with the newest of them, once, and needs no request for one before it.
 
 The service pings every 40 seconds with the WebSocket's own ping, which every client library
 answers by itself; who is not heard of for 100 seconds is cut. Server-sent events have a comment
@@ -27,14 +31,15 @@ from typing import Any, Final
 
 from events.reasons import REQUEST_ERRORS
 from serving import notices, top
-from serving.live import LATEST
 from serving.query import MAX_VALUE_CHARS
 from serving.shape import METRICS, SHOWN
+from serving.subscription import LATEST
 from stores.pane import DIMENSIONS, STATUS_NAMES
 
 _TEXT: Final = {"type": "string"}
 _WHOLE: Final = {"type": "integer"}
 _REAL: Final = {"type": "number"}
+_FLAG: Final = {"type": ["boolean", "null"]}
 _SECONDS: Final = "epoch seconds"
 _VALUE: Final = {"type": "string", "maxLength": MAX_VALUE_CHARS}
 
@@ -50,6 +55,13 @@ def document() -> dict[str, Any]:
             "is known, and minutes over 24 hours old are left out from now on.",
         ),
         "announce": _announce(),
+        "ticket": _object(
+            {
+                "type": {"const": "ticket"},
+                "ticket": _TEXT,
+                "seconds": {**_WHOLE, "minimum": 1, "description": "How long it can be used."},
+            }
+        ),
         "error": _object(
             {
                 "type": {"const": "error"},
@@ -85,6 +97,8 @@ def _subscribe() -> dict[str, Any]:
             **_names(DIMENSIONS),
             "description": "Whose top values are wanted; by default of none.",
         },
+        "recent": {**_FLAG, "description": "Whether single events are wanted."},
+        "tickets": {**_FLAG, "description": "Whether tickets to come back with are wanted."},
         "since": {
             "type": ["number", "null"],
             "minimum": 0,
@@ -128,6 +142,7 @@ def _numbers(kind: str, said: str) -> dict[str, Any]:
             "seq": {**_WHOLE, "description": "Grows with every message of one process's feed."},
             "project": _TEXT,
             "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+            "timezone": {**_TEXT, "description": "The project's, an IANA name."},
             "filter": {"type": "object", "additionalProperties": _TEXT},
             "as_of": {**_REAL, "description": f"{_SECONDS}: all numbers are at least of then."},
             "job": _object(job),
@@ -142,8 +157,41 @@ def _numbers(kind: str, said: str) -> dict[str, Any]:
         "additionalProperties": False,
         "description": "The largest values of dimensions, of what passes the filter.",
     }
-    found["properties"] |= {**columns, "top": ranked}
+    events = {
+        "type": "array",
+        "items": {"oneOf": [_accepted(), _refused()]},
+        "description": "Events that came in last, oldest first.",
+    }
+    found["properties"] |= {**columns, "top": ranked, "recent": events}
     return {**found, "description": f"{said} Of the columns those that were asked for."}
+
+
+def _accepted() -> dict[str, Any]:
+    text = {"type": ["string", "null"]}
+    return _object(
+        {
+            **_entry(accepted=True),
+            "type": _TEXT,
+            "url": {**text, "description": "Without its query."},
+            "category": text,
+            "country": _TEXT,
+            "device": _TEXT,
+            "revenue": _or_null(_REAL, "Of a purchase, in the project's currency."),
+        }
+    )
+
+
+def _refused() -> dict[str, Any]:
+    """An event, or a whole request."""
+    return _object({**_entry(accepted=False), "code": _TEXT, "message": _TEXT})
+
+
+def _entry(*, accepted: bool) -> dict[str, Any]:
+    return {
+        "id": _TEXT,
+        "at": {**_WHOLE, "description": "Epoch ms, when it was received."},
+        "accepted": {"const": accepted},
+    }
 
 
 def _top() -> dict[str, Any]:

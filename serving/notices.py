@@ -24,6 +24,11 @@ def pace_message(refresh: float, *, degraded: bool) -> bytes:
     return msgspec.json.encode({"type": "announce", "reason": reason, "refresh_seconds": refresh})
 
 
+def ticket_message(ticket: str, seconds: int) -> bytes:
+    """A ticket to come back with, within so many seconds, should this connection be lost."""
+    return msgspec.json.encode({"type": "ticket", "ticket": ticket, "seconds": seconds})
+
+
 def leaving_message(within: int) -> bytes:
     """The connection is about to be closed; come back after a random part of so many seconds."""
     return msgspec.json.encode(

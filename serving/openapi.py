@@ -3,10 +3,10 @@
 from typing import Any, Final
 
 from events.reasons import REQUEST_ERRORS
-from serving import breakdown, ledger, query, shape, sse, times
+from serving import breakdown, ledger, query, shape, subscription, times
 from serving.arguments import PROJECT
 from serving.gate import MAX_SHARE_SECONDS, MIN_SHARE_SECONDS, SHARE_SECONDS
-from serving.live import LATEST
+from serving.subscription import LATEST
 from stores.pane import DIMENSIONS
 
 _NAME: Final = {"type": "string"}
@@ -54,9 +54,8 @@ _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "schema": {
             "type": "string",
             "anyOf": [{"enum": ["UTC", "Europe/Berlin", "Asia/Kolkata"]}, {"minLength": 1}],
-            "default": "UTC",
         },
-        "description": "Where days of granularity 1d begin, as an IANA name.",
+        "description": "Where days of granularity 1d begin, as an IANA name; else the project's.",
     },
     "metrics": {
         "schema": {"type": "array", "items": {"enum": list(query.METRICS)}, "default": ["events"]},
@@ -92,7 +91,7 @@ _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "since": {
         "schema": {"type": "number", "minimum": 0, "maximum": LATEST},
         "description": "as_of of the last message for the same filter, metrics and dimensions; "
-        "Last-Event-ID says it too.",
+        "in an event stream Last-Event-ID says it too.",
     },
     "ticket": {
         "schema": {"type": "string"},
@@ -124,6 +123,10 @@ _LIVE_PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "schema": {"type": "array", "items": {"enum": list(DIMENSIONS)}, "uniqueItems": True},
         "description": "Whose top values of the last hour are in `top`.",
     },
+    "recent": {
+        "schema": {"enum": ["0", "1"], "default": "0"},
+        "description": "Whether the events that came in last are in `recent`.",
+    },
 }
 
 
@@ -137,6 +140,7 @@ def document() -> dict[str, Any]:
             "/v1/breakdown": {"get": _breakdown()},
             "/v1/ledger": {"get": _ledger()},
             "/v1/live/sse": {"get": _live()},
+            "/v1/live/snapshot": {"get": _once()},
             "/v1/access": {"get": _access()},
             "/v1/tickets": {"post": _tickets()},
             "/v1/shares": {"post": _shares()},
@@ -216,6 +220,7 @@ def document() -> dict[str, Any]:
                     {
                         "project": _NAME,
                         "currency": _NAME,
+                        "timezone": {**_NAME, "description": "The project's, an IANA name."},
                         "filter": {"type": "object", "additionalProperties": _NAME},
                         "expires": {"type": ["integer", "null"], "description": "Epoch seconds."},
                     },
@@ -277,14 +282,27 @@ def _ledger() -> dict[str, Any]:
 
 def _live() -> dict[str, Any]:
     """Without an end, so its answer is no JSON."""
-    found = _operation("live", "Live numbers as server-sent events.", sse.PARAMETERS, "Metrics")
-    found["parameters"] = [_parameter(name, _LIVE_PARAMETERS) for name in sse.PARAMETERS]
+    found = _live_operation("live", "Live numbers as server-sent events.", ("ticket",))
     found["responses"] |= _refusals(["rate_limited", "too_many_connections"])
     found["responses"]["200"] = {
         "description": "A message of /v1/live.schema.json in each event, whose id is its as_of.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
     return found
+
+
+def _once() -> dict[str, Any]:
+    found = _live_operation("snapshot", "One message of the live numbers.", ())
+    found["responses"]["200"] = _json(
+        "A snapshot or delta of /v1/live.schema.json.", {"type": "object"}
+    )
+    return found
+
+
+def _live_operation(name: str, summary: str, more: tuple[str, ...]) -> dict[str, Any]:
+    found = _operation(name, summary, (), "Metrics")
+    names = (*subscription.PARAMETERS, *more, PROJECT)
+    return found | {"parameters": [_parameter(name, _LIVE_PARAMETERS) for name in names]}
 
 
 def _access() -> dict[str, Any]:

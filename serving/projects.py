@@ -4,7 +4,7 @@ It is one JSON file, which `python -m serving.keys` makes and changes, and which
 follows: a key that is revoked there opens nothing a second later. Keys stand in it only as hashes;
 rates say what one unit of a currency is worth in the project's:
 
-    {"projects": [{"name": "shop", "currency": "USD",
+    {"projects": [{"name": "shop", "currency": "USD", "timezone": "America/New_York",
                    "rates": {"EUR": "1.08", "GBP": "1.27"},
                    "write_keys": [{"hash": "9f86d081…", "origins": ["https://shop.example"]}],
                    "read_keys": [{"hash": "…", "filter": {"country": "DE"},
@@ -26,7 +26,9 @@ import msgspec
 from msgspec import Meta
 
 from events import limits
+from serving import times
 from serving.credentials import Key, ReadKey, WriteKey, key_hash
+from serving.ingest.errors import RequestError
 
 _log = logging.getLogger(__name__)
 
@@ -46,10 +48,14 @@ class ProjectsError(ValueError):
 class Project(
     msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """One tenant. `rates`: what one unit of another currency is worth in `currency`."""
+    """One tenant. `rates`: what one unit of another currency is worth in `currency`.
+
+    `timezone` (IANA) is whose days and clock its people go by.
+    """
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}\Z")]
     currency: Currency = "USD"
+    timezone: str = "UTC"
     rates: dict[Currency, Decimal] = {}
     write_keys: list[WriteKey] = []
     read_keys: list[ReadKey] = []
@@ -102,13 +108,14 @@ class Index:
     """What the file says, by key. A key is hashed first, so a look-up's time tells nothing."""
 
     def __init__(self, file: RegistryFile) -> None:
-        """Raises `ProjectsError` on a name or key that stands twice, or a rate out of range."""
+        """Raises `ProjectsError`: a name or key stands twice, a rate or time zone cannot be."""
         self.file = file
         self.by_name: dict[str, Project] = {}
         self.writers: dict[str, Writer] = {}
         self.readers: dict[str, Reader] = {}
         for project in file.projects:
             _check_rates(project)
+            _check_zone(project)
             _put(self.by_name, project.name, project)
             for write_key in project.write_keys:
                 _put(self.writers, write_key.hash, Writer(project, write_key))
@@ -215,6 +222,13 @@ def _check_rates(project: Project) -> None:
         digits = len(rate.as_tuple().digits)
         if not rate.is_finite() or not 0 < rate <= MAX_RATE or digits > 20:
             raise ProjectsError(f"project {project.name}: the rate of {currency} is out of range")
+
+
+def _check_zone(project: Project) -> None:
+    try:
+        times.zone(project.timezone)
+    except RequestError as error:
+        raise ProjectsError(f"project {project.name}: {error.detail}") from None
 
 
 def revenue_in_range(micros: int) -> bool:

@@ -88,14 +88,16 @@ def parse(
     history: bool = True,
     limit: int = 50,
     fixed: Mapping[str, str] = MappingProxyType({}),
+    zone: str = "UTC",
 ) -> Query:
     """A query from URL arguments (each a list of values). Raises RequestError.
 
-    Without a `history` store only the last day can be asked for. `fixed` filters hold in any case.
+    Without a `history` store only the last day can be asked for. `fixed` filters hold in any case;
+    `zone` is the time zone of one that names none.
     """
     check_names(arguments, PARAMETERS)
     granularity = _choice(arguments, "granularity", times.GRANULARITIES, "1m")
-    timezone = times.zone(_one(arguments, "timezone", "UTC"))
+    timezone = times.zone(_one(arguments, "timezone", zone))
     end_text = _one(arguments, "end", "now")
     start = times.moment(_one(arguments, "start", "-24h"), now, "start")
     end = times.moment(end_text, now, "end")

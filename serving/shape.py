@@ -1,4 +1,4 @@
-"""What a socket wants of its feed: which columns, and the top values of which dimensions."""
+"""What a socket wants of its feed: columns, the top values of dimensions, and single events."""
 
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
@@ -16,16 +16,20 @@ class Shape(NamedTuple):
 
     metrics: tuple[str, ...] = SHOWN  # in the order of METRICS
     dimensions: Grouping = ()  # in the order of DIMENSIONS
+    recent: bool = False  # the events that came in last
 
 
 ALL: Final = Shape()
 
 
-def shape_of(metrics: Any, dimensions: Any) -> Shape:
+def shape_of(metrics: Any, dimensions: Any, recent: Any = None) -> Shape:
     """The shape that a client names, whatever it sent; None: the default. Raises RequestError."""
+    if recent is not None and not isinstance(recent, bool):
+        raise invalid("recent is true or false.")
     return Shape(
         SHOWN if metrics is None else _chosen(metrics, METRICS, "metrics", least=1),
         () if dimensions is None else _chosen(dimensions, DIMENSIONS, "dimensions", least=0),
+        bool(recent),
     )
 
 

@@ -5,47 +5,23 @@ browser that comes back says it in `Last-Event-ID`, and gets what it missed.
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from gevent.event import Event
 
-from serving import query
-from serving.arguments import check_names, invalid
 from serving.gate import Access, Gate, Hold
 from serving.ingest.errors import RequestError
-from serving.live import LATEST, Subscription
 from serving.notices import error_message, leaving_message
 from serving.push import Hub
-from serving.shape import shape_of
 from serving.subscriber import Leaving, Overrun
+from serving.subscription import Subscription
 from serving.wire import SEND_SECONDS, count, payload_of
 from telemetry import metrics
 
-PARAMETERS: Final = ("filter", "metrics", "dimensions", "since", "ticket")
 QUIET_SECONDS: Final = 15.0  # without a message, then a comment, so that proxies do not hang up
 _BACK: Final = 2_000  # ms until a browser comes back
 _AS_OF: Final = b'"as_of":'
-
-
-def parse(
-    arguments: Mapping[str, list[str]], last_event_id: str | None, access: Access
-) -> Subscription:
-    """What a request asks for. Raises RequestError."""
-    check_names(arguments, PARAMETERS)
-    found = query.parse_filter(arguments.get("filter", []))
-    if any(len(values) > 1 for values in found.values()):
-        raise invalid("The live numbers are of one value of a dimension.")
-    said = [last_event_id] if last_event_id else arguments.get("since", [])
-    try:
-        times = [float(text) for text in said]
-    except ValueError:
-        times = [-1.0]
-    if len(times) > 1 or not all(0 <= time <= LATEST for time in times):
-        raise invalid("since is the as_of of a message.")
-    filters = {name: values[0] for name, values in found.items()}
-    shape = shape_of(_names(arguments, "metrics"), _names(arguments, "dimensions"))
-    return Subscription(access.within(filters), times[0] if times else None, shape)
 
 
 def stream(
@@ -101,12 +77,6 @@ def _stream(hub: Hub, held: Hold, asked: Subscription, arrived: Event) -> Iterat
 def _queue(_: bytes) -> bool:
     """Nothing is written but by the one that answers the request."""
     return False
-
-
-def _names(arguments: Mapping[str, list[str]], parameter: str) -> list[str] | None:
-    """Names with commas; None when there are none."""
-    said = arguments.get(parameter)
-    return None if said is None else [name for text in said for name in text.split(",") if name]
 
 
 def _retry(wait: int) -> bytes:

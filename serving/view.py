@@ -17,6 +17,7 @@ from stores.hot import HotStore
 from stores.hot_calls import LiveRows, LiveSlice
 from stores.hot_reads import HotReader
 from stores.pane import DIMENSIONS, MEASURES, MINUTE, PULSE, STATUS_NAMES
+from stores.recent import SHOWN, Entry, said
 
 DAY_MINUTES: Final = 1_440
 PULSE_DELAY: Final = 5  # seconds until ten seconds are counted, on the way from client to store
@@ -45,12 +46,15 @@ class View:
         self._first = float("inf")  # when it was read for the first time
         self._seq = 0
         self._top = Top(HotReader(store), project, filters)
+        self._recent: list[Entry] | None = None  # oldest first; None: not read
+        self._new: list[Entry] = []  # of these, at the last read
 
-    def read(self, now: float, since: int | None = None) -> None:
+    def read(self, now: float, since: int | None = None, *, recent: bool = False) -> None:
         """Read the store. Raises redis.RedisError.
 
         Nothing has changed before the minute `since` (epoch seconds), as far as the caller knows;
-        None: all may have. The minute that was in progress is read again in any case.
+        None: all may have. The minute that was in progress is read again in any case. `recent`:
+        read the events that came in last too.
         """
         end = int(now) // MINUTE * MINUTE + MINUTE  # with the minute in progress
         start = end - DAY_MINUTES * MINUTE
@@ -63,7 +67,9 @@ class View:
         ten = int(now - PULSE_DELAY) // PULSE * PULSE
         pulses = (ten - PULSES * PULSE, ten)
         name, grouping, values = self._project.name, self._grouping, self._values
-        read = self._store.live(LiveSlice(name, grouping, values, first, start, end, pulses, now))
+        read = self._store.live(
+            LiveSlice(name, grouping, values, first, start, end, pulses, now, recent)
+        )
         rows, status = np.concatenate([old_rows[:known], read.minutes]), read.status
         changed = np.flatnonzero((rows != old_rows).any(axis=1) | (status != old_status))
         changed_at = _moved(self._changed_at, shift)
@@ -73,14 +79,16 @@ class View:
         self._first = min(self._first, now)
         self._seq += 1
         self._now, self._as_of, self._job = _now(rows, read, now), now, read.job
+        self._note(read.recent)
 
     def rank(self, now: float, dimensions: Collection[str]) -> None:
         """Read the top values of dimensions, those that are due."""
         self._top.read(now, dimensions)
 
-    def ranked(self, dimensions: Collection[str]) -> bool:
-        """Whether there are top values of all these."""
-        return len(self._top.known(dimensions)) == len(dimensions)
+    def has(self, shape: Shape) -> bool:
+        """Whether all that it wants beside the minutes was read."""
+        ranked = len(self._top.known(shape.dimensions)) == len(shape.dimensions)
+        return ranked and (self._recent is not None or not shape.recent)
 
     @property
     def known(self) -> bool:
@@ -89,12 +97,14 @@ class View:
 
     def delta(self, shape: Shape = ALL) -> bytes:
         """What the last read changed."""
-        return self._encode("delta", self._changed, shape, self._top.changed(shape.dimensions))
+        top = self._top.changed(shape.dimensions)
+        return self._encode("delta", self._changed, shape, top, self._new)
 
     def snapshot(self, shape: Shape = ALL) -> bytes:
         """All minutes as of the last read."""
         every = np.arange(len(self._rows))
-        return self._encode("snapshot", every, shape, self._top.known(shape.dimensions))
+        top = self._top.known(shape.dimensions)
+        return self._encode("snapshot", every, shape, top, (self._recent or [])[-SHOWN:])
 
     def gap(self, since: float, shape: Shape = ALL) -> bytes | None:
         """What has changed after the `as_of` of a client's last message; None: not known here."""
@@ -102,10 +112,26 @@ class View:
         if start < self._first:
             return None
         which = np.flatnonzero(self._changed_at >= start)
-        return self._encode("delta", which, shape, self._top.known(shape.dimensions))
+        missed = [entry for entry in self._recent or [] if entry.at >= start * 1_000]
+        return self._encode("delta", which, shape, self._top.known(shape.dimensions), missed)
+
+    def _note(self, entries: list[Entry] | None) -> None:
+        """Keep what passes the filters of the events that came in last."""
+        if entries is None:
+            self._recent, self._new = None, []
+            return
+        filters = dict(self._filters)
+        known = {entry.id for entry in self._recent or []}
+        self._recent = [entry for entry in entries if entry.passes(filters)]
+        self._new = [entry for entry in self._recent if entry.id not in known]
 
     def _encode(
-        self, kind: str, which: NDArray[np.intp], shape: Shape, top: dict[str, Any]
+        self,
+        kind: str,
+        which: NDArray[np.intp],
+        shape: Shape,
+        top: dict[str, Any],
+        recent: list[Entry],
     ) -> bytes:
         rows = self._rows[which]
         beat, lost = self._job
@@ -114,6 +140,7 @@ class View:
             "seq": self._seq,
             "project": self._project.name,
             "currency": self._project.currency,
+            "timezone": self._project.timezone,
             "filter": dict(self._filters),
             "as_of": self._as_of,
             "job": {"alive": beat is not None, "last_beat": beat, "log_lost_since": lost},
@@ -126,6 +153,8 @@ class View:
             message[name] = [m / 1_000_000 for m in column] if name == "revenue" else column
         if top:
             message["top"] = top
+        if shape.recent and (recent or kind == "snapshot"):
+            message["recent"] = [said(entry) for entry in recent]
         return msgspec.json.encode(message)
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from events import sketch
-from stores import layout
+from stores import layout, recent
 from stores.layout import RECORD
 from stores.pane import ACTIVE, MEASURES, MINUTE, PULSE, SKETCHED, Grouping
+from stores.recent import Entry
 
 Values = tuple[str, ...]
 Ints = NDArray[np.int64]
@@ -33,16 +34,21 @@ class LiveSlice(NamedTuple):
     end: int
     pulses: tuple[int, int]
     now: float
+    recent: bool = False  # whether the events that came in last are wanted
 
 
 class LiveRows(NamedTuple):
-    """The answer; `active` (users) and `pulses` are None where they are not kept."""
+    """The answer; `active` (users) and `pulses` are None where they are not kept.
+
+    `recent` is oldest first, None where it was not asked for.
+    """
 
     minutes: Ints  # [n, 7]
     status: NDArray[np.uint8]
     active: sketch.Entries | None
     pulses: Ints | None
     job: Beats
+    recent: list[Entry] | None
 
 
 def many(
@@ -127,6 +133,8 @@ def live(pipe: Any, ask: LiveSlice) -> Decode[LiveRows]:
     users = active(pipe, project, grouping, values, ask.now) if kept else None
     pulses = many(pipe, project, grouping, [values], *ask.pulses, PULSE) if kept else None
     beats = job(pipe)
+    if ask.recent:
+        recent.ask(pipe, project)
 
     def decode(replies: Iterator[Any]) -> LiveRows:
         return LiveRows(
@@ -135,6 +143,7 @@ def live(pipe: Any, ask: LiveSlice) -> Decode[LiveRows]:
             None if users is None else users(replies),
             None if pulses is None else pulses(replies)[0],
             beats(replies),
+            recent.decode(next(replies)) if ask.recent else None,
         )
 
     return decode

@@ -12,6 +12,7 @@ ten-second windows nobody reads more than the last minutes, so their `day` is te
 `sl:{p}:u:-:-:<start>`                         HyperLogLog: users of a minute, of the total only
 `sl:{p}:h:<grouping>:<values>:<start>`         HyperLogLog: users of an hour
 `sl:{p}:a:<grouping>:<values>:<start>`         HyperLogLog: active users of the window from `start`
+`sl:{p}:r`                                     list: the events that came in last, see `recent`
 `sl:announce:{p}`                              pub/sub channel: what changed
 `sl:job:heartbeat`                             unix seconds: when the job was last alive; expires
 `sl:job:seen`                                  the same, kept: where a new job has to go on from
@@ -144,6 +145,11 @@ def hour_users_prefix(project: str, grouping: Grouping) -> str:
 def active_prefix(project: str, grouping: Grouping) -> str:
     """Active users, up to the values."""
     return f"{base(project)}:a:{grouping_text(grouping)}:"
+
+
+def recent_key(project: str) -> str:
+    """The events that came in last."""
+    return f"{base(project)}:r"
 
 
 def writes_key(writer: str) -> str:

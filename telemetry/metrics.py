@@ -106,8 +106,8 @@ COLLECTOR_LIMITS_LOCAL: Final = COLLECTOR.count(
 # --- the query and push service
 SERVICE_ROUTES: Final = (
     "/", "/static/<path:filename>", "/healthz", "/readyz", "/v1/config", "/v1/openapi.json",
-    "/v1/metrics", "/v1/breakdown", "/v1/ledger", "/v1/live", "/v1/live/sse",
-    "/v1/live.schema.json", "/v1/access", "/v1/keys", "/v1/shares", "/v1/tickets",
+    "/v1/metrics", "/v1/breakdown", "/v1/ledger", "/v1/live", "/v1/live/sse", "/v1/live/snapshot",
+    "/streamlens.js", "/v1/live.schema.json", "/v1/access", "/v1/keys", "/v1/shares", "/v1/tickets",
 )  # fmt: skip
 _ROUTE: Final = Label("route", SERVICE_ROUTES, "a route template")
 _STORE: Final = Label("store", ("hot", "clickhouse", "bigquery"))

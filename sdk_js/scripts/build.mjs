@@ -4,7 +4,10 @@ import { build } from "esbuild";
 // Names of our own between modules. Nothing of a browser's, of an event's or of a caller's is among them.
 const INTERNAL = /^(beaconed|held|sent|bytes|batchBytes|queueBytes|silent|online|transport|beacon|store|adopt|leave|wake|stamp|later|batches|forget|save|events|clear|drop|put|post|stop)$/;
 
-const shared = { bundle: true, minify: true, target: "es2022", sourcemap: true, legalComments: "none", mangleProps: INTERNAL };
+const shared = { bundle: true, minify: true, target: "es2022", legalComments: "none", outdir: "dist" };
+const collector = { ...shared, mangleProps: INTERNAL };
+const modules = { format: "esm", sourcemap: true };
 
-await build({ ...shared, entryPoints: { streamlens: "src/collector/index.ts" }, format: "esm", outdir: "dist" });
-await build({ ...shared, entryPoints: { "streamlens.iife": "src/collector/script.ts" }, format: "iife", outdir: "dist" });
+await build({ ...collector, ...modules, entryPoints: { streamlens: "src/collector/index.ts" } });
+await build({ ...collector, format: "iife", entryPoints: { "streamlens.iife": "src/collector/script.ts" } });
+await build({ ...shared, ...modules, entryPoints: { live: "src/live/index.ts" } });

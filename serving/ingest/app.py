@@ -20,16 +20,17 @@ from serving.ingest.body import Receive, check_headers, gunzip, receive_body
 from serving.ingest.budget import Budget
 from serving.ingest.buffers import Buffers
 from serving.ingest.errors import ClientGone, Headers, RequestError
-from serving.ingest.intake import Intake
+from serving.ingest.intake import Intake, now_ms
 from serving.ingest.leases import Leases
 from serving.ingest.ledger import Ledger
 from serving.ingest.limits import Limits
 from serving.ingest.memory import Memory
 from serving.ingest.producer import Broker
+from serving.ingest.reader import Read
 from serving.ingest.readiness import Readiness
 from serving.ingest.settings import Settings
 from serving.limit_headers import NAMES
-from serving.projects import FOLLOW_SECONDS, Projects, Writer
+from serving.projects import FOLLOW_SECONDS, Project, Projects, Writer
 from telemetry import logs, metrics
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ _PREFLIGHT: Final[Headers] = [
 ]
 # The rest of such a body is not worth receiving.
 _CLOSING: Final = frozenset({"body_too_large", "body_incomplete"})
+_SENDERS: Final = (400, 413, 415)  # what is wrong with these only their sender can change
 _METHODS: Final = {
     "/v1/events": ("POST", "OPTIONS"),
     "/healthz": ("GET", "HEAD"),
@@ -149,16 +151,24 @@ class Collector:
         address = self._proxies.client_address(peer, _forwarded_for(scope))
         await self._limits.request(address)
         project, key = self._writer(headers, scope["query_string"])
-        zipped = check_headers(headers)
-        body = await receive_body(receive, self._body_timeout_s, self.budget)
-        metrics.COLLECTOR_BODY.add(len(body))
-        read = self._intake.read(gunzip(body) if zipped else body, project)
-        del body
+        try:
+            read = await self._read(headers, receive, project)
+        except RequestError as error:
+            if error.status in _SENDERS:
+                self._show(project, error)
+            raise
         if self._limits.counts_events:
             await self._limits.events(key.id, read.received)
         country = self._country(address)
         agent = classify(headers.get(b"user-agent", b"").decode("latin-1"))
         return await self._intake.take(read, project, country, agent)
+
+    async def _read(self, headers: dict[bytes, bytes], receive: Receive, project: Project) -> Read:
+        """The events of a request's body."""
+        zipped = check_headers(headers)
+        body = await receive_body(receive, self._body_timeout_s, self.budget)
+        metrics.COLLECTOR_BODY.add(len(body))
+        return self._intake.read(gunzip(body) if zipped else body, project)
 
     def _writer(self, headers: dict[bytes, bytes], query: bytes) -> Writer:
         key = headers.get(b"x-write-key", b"").decode("latin-1")
@@ -174,8 +184,15 @@ class Collector:
             raise RequestError(f"write_key_{ended}")
         origins = found.key.origins
         if origins and not origin_matches(headers.get(b"origin", b"").decode("latin-1"), origins):
-            raise RequestError("origin_not_allowed")
+            refused = RequestError("origin_not_allowed")
+            self._show(found.project, refused)
+            raise refused
         return found
+
+    def _show(self, project: Project, error: RequestError) -> None:
+        """Let the project's people see that, and why, a request was refused."""
+        if self._ledger is not None:
+            self._ledger.recent.refused(project.name, now_ms(), error)
 
     async def _follow(self) -> None:
         while True:

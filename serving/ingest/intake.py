@@ -18,6 +18,7 @@ from serving.ingest.producer import Broker
 from serving.ingest.reader import Read, Reader, Rejected
 from serving.ingest.rows import Part, Sender, make_parts
 from serving.projects import Project
+from stores.recent import Entry
 from telemetry import metrics
 
 
@@ -36,6 +37,7 @@ class _Rows:
     accepted: int
     rejected: list[Rejected]
     refused: RequestError | None  # then there are no parts
+    sample: list[Entry]  # for people to look at, once they are stored
 
 
 _encode = msgspec.json.Encoder().encode
@@ -109,7 +111,7 @@ class Intake:
 
     def _rows(self, read: Read, project: Project, sender: Sender) -> _Rows:
         """The request's rows, or why they cannot be taken now. Empties what was read."""
-        accepted, parts = len(read.events), {}
+        accepted, parts, sample = len(read.events), {}, []
         partitions = self._broker.partitions()
         refused = None if partitions else RequestError("broker_unavailable")
         try:
@@ -118,8 +120,10 @@ class Intake:
             refused = refused or error
         if refused is None:
             parts = make_parts(read, project, sender, partitions)
+            if self._ledger is not None:
+                sample = self._ledger.recent.sample(project.name, read, sender)
         read.events.clear()
-        return _Rows(parts, accepted, read.rejected, refused)
+        return _Rows(parts, accepted, read.rejected, refused, sample)
 
     async def _once(
         self, key: str, rows: _Rows, project: Project, sender: Sender
@@ -154,4 +158,6 @@ class Intake:
         if self._ledger is not None:
             reasons = [refused.code for refused in rejected]
             self._ledger.note(project.name, sender.received_at, accepted, reasons)
+            self._ledger.recent.took(project.name, rows.sample)
+            self._ledger.recent.rejected(project.name, sender.received_at, rejected)
         return _encode(Reply(accepted, rejected)), accepted

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from serving.ingest.connect import open_redis
+from serving.ingest.recent import Recent
 from stores import ledger
 from stores.pane import MINUTE
 
@@ -36,6 +37,7 @@ class Ledger:
         self._changed: set[tuple[str, int]] = set()
         self._away = False
         self._task: asyncio.Task[None] | None = None
+        self.recent = Recent()  # written on the way, once: a sample may have gaps
         self.dropped = 0  # pages that could not be kept
 
     @classmethod
@@ -69,7 +71,7 @@ class Ledger:
     async def write(self) -> None:
         """Everything that has changed, in one round trip; what fails is written the next time."""
         changed, self._changed = sorted(self._changed), set()
-        if not changed:
+        if not changed and not self.recent.waits:
             return
         try:
             async with (
@@ -80,6 +82,7 @@ class Ledger:
                     where = ledger.key(project, minute)
                     pipe.hset(where, self._process, ledger.encode(self._pages[project, minute]))
                     pipe.expireat(where, minute + ledger.EXPIRES)
+                self.recent.put(pipe)
                 await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:
             if not self._away:
@@ -88,7 +91,7 @@ class Ledger:
             self._changed.update(changed)
         else:
             self._away = False
-        self._forget(max(minute for _, minute in self._pages))
+        self._forget(max((minute for _, minute in self._pages), default=0))
 
     def _forget(self, newest: int) -> None:
         """Let go of what is written and old; under a long outage, of the oldest too."""

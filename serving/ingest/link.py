@@ -8,6 +8,8 @@ from typing import Final, TypeVar
 
 from redis.exceptions import RedisError
 
+from telemetry import logs
+
 _log = logging.getLogger(__name__)
 
 PAUSE_S: Final = 1.0  # after a failure Redis is left alone for so long
@@ -30,11 +32,15 @@ class Link:
         return self._clock() < self._away_until
 
     async def ask(self, call: Callable[[], Awaitable[_Answer]]) -> _Answer | None:
-        """What Redis says, or None when it does not."""
+        """What Redis says, or None when it does not. Never raises."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 said = await call()
         except (RedisError, OSError, TimeoutError) as error:
+            self._note(error)
+            return None
+        except Exception as error:  # whoever waits for this call must not wait for ever
+            logs.failed(_log, "a call of Redis failed", error)
             self._note(error)
             return None
         self._note(None)

@@ -30,6 +30,7 @@ from tests.integration.waiting import wait_for
 pytestmark = pytest.mark.integration
 
 SITE = "https://shop.example"
+ZONE = "Europe/Berlin"
 SOON = FOLLOW_SECONDS + 4
 
 
@@ -42,7 +43,7 @@ class House:
         self.port = free_port()
         self.keys("init")
         for name in ("shop", "other"):
-            self.keys("project", name)
+            self.keys("project", name, "--timezone", ZONE)
 
     def keys(self, *arguments: str) -> list[str]:
         """The command line of the registry: the words that it prints."""
@@ -163,8 +164,15 @@ def test_the_ways_of_a_project(house: House) -> None:
     _, write = house.key("write", "shop")
     _, admin = house.key("admin")
     access = house.ask("/v1/access", headers={"Authorization": f"Bearer {german}"})[2]
-    found = {"project": "shop", "currency": "USD", "filter": {"country": "DE"}, "expires": None}
-    assert access == found
+    assert access == {
+        "project": "shop",
+        "currency": "USD",
+        "timezone": ZONE,
+        "filter": {"country": "DE"},
+        "expires": None,
+    }
+    assert house.ask("/v1/metrics", read)[2]["timezone"] == ZONE
+    assert house.ask("/v1/metrics", read, timezone="UTC")[2]["timezone"] == "UTC"
 
     # The wrong key, and another project's.
     assert house.refusal("/v1/metrics") == (401, "read_key_missing")
@@ -268,7 +276,7 @@ def test_the_dashboard_opens_a_share_link_until_it_is_revoked(house: House, tmp_
         """Real Chromium comes to this state; the script gives up otherwise."""
         picture = tmp_path / f"{state}.png"
         url = f"http://{HOST}:{house.port}{share['path']}"
-        script = [sys.executable, "scripts/screenshot.py", "--url", url, "--out", str(picture)]
+        script = [sys.executable, "-m", "scripts.screenshot", "--url", url, "--out", str(picture)]
         found = subprocess.run(
             [*script, "--state", state, "--wait", "0"], cwd=REPO, capture_output=True, timeout=110
         )
@@ -376,6 +384,14 @@ def test_write_keys_of_a_page(house: House, valkey: ValkeyServer, tmp_path: Path
         for origin in ("https://evil.example", "http://shop.example", "null", None):
             assert post(key, origin) == "origin_not_allowed"
         assert post("slw_wrong", SITE) == "write_key_unknown"
+        _, read = house.key("read", "shop")
+
+        def shown() -> set[str]:
+            """Why requests of the project's own keys were refused, as its people see it."""
+            reply = house.ask("/v1/live/snapshot", read, recent="1")[2]
+            return {each["code"] for each in reply["recent"]}
+
+        wait_for("why", lambda: shown() == {"origin_not_allowed", "events_missing"}, SOON)
         house.keys("revoke", id)
         wait_for("the key's end", lambda: post(key, SITE) == "write_key_revoked", SOON)
         assert post(plain, None) not in ("write_key_revoked", "write_key_unknown")

@@ -75,8 +75,9 @@ def app(valkey: ValkeyServer, clickhouse: ClickHouseServer) -> Iterator[flask.Fl
     client.close()
 
 
-# Server-sent events have no end, so test_service asks for them.
-schema = schemathesis.openapi.from_dict(openapi.document()).exclude(path="/v1/live/sse")
+# Of live numbers test_service asks: an event stream has no end, and feeds are greenlets, which are
+# not run here.
+schema = schemathesis.openapi.from_dict(openapi.document()).exclude(path_regex="^/v1/live/")
 
 
 @schema.parametrize()

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from deploy.artifacts import REPO
 from deploy.clickhouse import ClickHouseServer
 from events import batch
 from stores.clickhouse import ClickHouseStore
@@ -122,6 +123,45 @@ def test_every_column_arrives(clickhouse: ClickHouseServer, store: ClickHouseEve
         assert found[name] == expected, name
     assert found["row"] == [n for each in sent for n in each.numbers.tolist()]
     assert found["event_uuid"][0] == str(uuid.UUID(bytes=found["event_id"][0]))
+
+
+def test_gaps_of_sessions_as_the_documentation_finds_them(
+    clickhouse: ClickHouseServer, store: ClickHouseEvents
+) -> None:
+    numbers = {
+        "whole": [*range(6)],
+        "wraps": [*range(4_096), 0, 1, 2],
+        "twice": [0, 1, 1, 2],  # under one id
+        "holes": [0, 3, 4, 7],
+        "begun": [2, 3],
+        "": [9, 5],
+    }
+    sent = []
+    for offset, (session, numbered) in enumerate(numbers.items()):
+        part = rows(offset, len(numbered))
+        ids = [event_id(START * 1_000 + n // 4, s) for n, s in enumerate(numbered)]
+        if session == "twice":
+            ids[2] = ids[1]
+        for name, values in (("event_id", ids), ("session_id", [session] * len(ids))):
+            place = part.schema.get_field_index(name)
+            column = part.schema.field(place)
+            part = part.set_column(place, column, pa.array(values).cast(column.type))
+        sent.append(RawBatch("gaps", 0, offset, np.arange(part.num_rows), part))
+    store.write_events(sent)
+    text = (REPO / "docs" / "operations.md").read_text()
+    sql = text.partition("```sql\n")[2].partition("```")[0]
+    connection = Connection(Address.parse(clickhouse.reader_address), 10, {})
+    found = connection.table(
+        sql.replace("FROM events", "FROM streamlens.events"),
+        {"project": "gaps", "start": START, "end": END},
+    ).to_pydict()
+    connection.close()
+    assert dict(zip(found["session_id"], found["missing"], strict=True)) == {"holes": 4, "begun": 2}
+
+
+def event_id(ms: int, number: int) -> bytes:
+    """As the SDK makes them, but for chance."""
+    return (ms << 80 | 0x7 << 76 | (number % 4_096) << 64 | 0x2 << 62 | number).to_bytes(16, "big")
 
 
 def test_pages(store: ClickHouseEvents) -> None:

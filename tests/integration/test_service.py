@@ -21,8 +21,11 @@ from deploy.children import PythonChild, answers_ready
 from deploy.ports import HOST, free_port
 from deploy.services import ValkeyServer
 from events import sketch
+from serving.gate import RETURN_SECONDS
+from stores import recent
 from stores.hot import HotStore
 from stores.pane import ACTIVE, FINAL, MEASURES, MINUTE, PARTIAL, PULSE, Grouping, Pane
+from stores.recent import Entry
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.integration
@@ -211,6 +214,83 @@ def test_a_snapshot_and_then_what_changed(service: Service, client: redis.Redis)
     assert time.monotonic() - written < 5
     assert (delta["type"], delta["events"], delta["status"]) == ("delta", [8], ["partial"])
     opened.close()
+
+
+def test_a_snapshot_without_a_connection_and_then_what_changed(
+    service: Service, client: redis.Redis
+) -> None:
+    store = HotStore(client)
+    store.write([pane(minute(), {("tv",): 5, ("mobile",): 3}, grouping=("device",))])
+    path = "/v1/live/snapshot?filter=device:tv&metrics=events&dimensions=device&recent=1"
+    _, snapshot = service.get(path)
+    assert (snapshot["type"], len(snapshot["time"]), sum(snapshot["events"])) == (
+        "snapshot", 1_440, 5
+    )  # fmt: skip
+    assert snapshot["top"]["device"]["values"] == ["tv"]
+    assert (snapshot["recent"], snapshot["timezone"]) == ([], "UTC")
+    assert "revenue" not in snapshot
+    opened = service.live({"device": "tv"})  # who polls shares the feed of the others
+    # What has changed is not known of the time before the feed, and some seconds.
+    before = wait_for("a gap", lambda: known(service.get(f"{path}&since={time.time()}")[1]), 60)
+    store.write([pane(minute(), {("tv",): 8}, grouping=("device",))])
+
+    def changed() -> bool:
+        _, delta = service.get(f"{path}&since={before['as_of']}")
+        assert (delta["type"], len(delta["time"]) < 5) == ("delta", True)
+        return 8 in delta["events"]
+
+    wait_for("the change", changed, 10)
+    opened.close()
+
+
+def test_a_snapshot_is_for_those_who_may(service: Service, stranded: Service) -> None:
+    path = "/v1/live/snapshot"
+    assert service.refusal(path, key=None) == (401, "read_key_missing")
+    for wrong in ("filter=city:Bonn", "since=x", "recent=2", "recent=1&recent=1", "a=1"):
+        assert service.refusal(f"{path}?{wrong}") == (400, "parameter_invalid")
+    assert stranded.refusal(path) == (503, "store_unavailable")
+
+
+def test_events_that_came_in_last_are_shown_once(service: Service, client: redis.Redis) -> None:
+    def write(*entries: Entry) -> None:
+        with client.pipeline() as pipe:
+            recent.put(pipe, "demo", list(entries))
+            pipe.execute()
+
+    now = int(time.time() * 1_000)
+    bad = Entry("b", now, code="event_malformed", message="no JSON")
+    write(Entry("a", now, "click", country="DE", device="tv"), bad)
+    opened, part = service.live(recent=True), service.live({"country": "DE"}, recent=True)
+    plain = service.live()
+    assert [each["id"] for each in message(opened)["recent"]] == ["a", "b"]
+    assert [each["id"] for each in message(part)["recent"]] == ["a"]
+    assert "recent" not in message(plain)
+    write(Entry("c", now + 1, "click", country="US", device="tv"))
+    write(Entry("d", now + 2, "purchase", country="DE", device="tv", revenue_micros=1_500_000))
+    seen: list[str] = []
+    while len(seen) < 2:
+        seen += [each["id"] for each in message(opened).get("recent", [])]
+    assert seen == ["c", "d"]
+    while not (news := message(part).get("recent")):
+        pass
+    assert [(each["id"], each["revenue"]) for each in news] == [("d", 1.5)]
+    for each in (opened, part, plain):
+        each.close()
+
+
+def test_a_ticket_to_come_back_with(service: Service, client: redis.Redis) -> None:
+    opened = service.live(tickets=True)
+    while (said := message(opened))["type"] != "ticket":
+        assert said["type"] in ("snapshot", "delta")
+    assert said["seconds"] == RETURN_SECONDS
+    opened.close()
+    address = f"ws://{HOST}:{service.port}/v1/live?ticket={said['ticket']}"
+    again = websocket.create_connection(address, timeout=10, suppress_origin=True)
+    again.send(json.dumps({"type": "subscribe"}))
+    assert message(again)["type"] in ("snapshot", "delta")
+    with pytest.raises(websocket.WebSocketBadStatusException):  # it was used
+        websocket.create_connection(address, timeout=10, suppress_origin=True)
+    again.close()
 
 
 def test_top_values_are_those_of_a_breakdown(service: Service, client: redis.Redis) -> None:

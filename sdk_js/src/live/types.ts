@@ -94,12 +94,19 @@ export type Announcement =
   | { type: "announce"; reason: "degraded" | "normal"; refresh_seconds: number }
   | { type: "announce"; reason: "leaving"; reconnect_within_seconds: number };
 
+/** To come back with, once and within so many seconds, should the connection be lost. */
+export interface Return {
+  type: "ticket";
+  ticket: string;
+  seconds: number;
+}
+
 export interface Failure {
   code: string;
   message: string;
 }
 
-export type Message = Numbers | Announcement | ({ type: "error" } & Failure);
+export type Message = Numbers | Announcement | Return | ({ type: "error" } & Failure);
 
 /** The last 24 hours as columns of equal length, oldest first; never changed in place. */
 export interface Series {

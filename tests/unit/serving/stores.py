@@ -10,6 +10,7 @@ from events import sketch
 from stores.contract import Counts, Slice, StoreUnavailable, Users
 from stores.hot_calls import LiveRows, LiveSlice
 from stores.pane import FINAL, MEASURES, MINUTE, PULSE, SKETCHED, Grouping
+from stores.recent import Entry
 
 Values = tuple[str, ...]
 COLUMN = {name: i for i, name in enumerate(MEASURES)}
@@ -26,6 +27,7 @@ class MemoryStore:
         self.lost: int | None = None
         self.away = False
         self.ended = float("inf")  # from then on nobody is active
+        self.recent: list[Entry] = []
         self.reads = 0
         self.spans: list[tuple[int, int]] = []  # of minutes that a live view read
         self.ranked: list[Grouping] = []  # whose members were asked for
@@ -61,6 +63,7 @@ class MemoryStore:
             sketch.from_hashes(ids) if kept else None,
             self._rows(of, values, *ask.pulses, PULSE) if kept else None,
             (self.beats, self.lost),
+            list(self.recent) if ask.recent else None,
         )
 
     def many(

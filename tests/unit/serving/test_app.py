@@ -123,6 +123,7 @@ def test_the_page_asks_no_other_site_and_names_the_source_of_its_places():
         assert (STATIC / address.removeprefix("/static/")).is_file(), address
     assert " style=" not in page
     assert "onclick" not in page
+    assert "data:" not in page
     assert re.search(r'<a href="https://db-ip\.com"[^>]*>IP geolocation by DB-IP</a>', page)
 
 

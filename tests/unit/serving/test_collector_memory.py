@@ -18,6 +18,7 @@ class Server:
         self.rounds = 0
         self.away = False
         self.hangs = False
+        self.wrong = False
 
     async def eval(self, script: str, count: int, *rest: Any) -> Any:
         self.rounds += 1
@@ -26,6 +27,8 @@ class Server:
             await asyncio.Event().wait()
         if self.away:
             raise RedisConnectionError
+        if self.wrong:
+            raise ValueError(script)
         keys, (keep, *values) = rest[:count], rest[count:]
         assert keep == KEEP_S
         self.values.update(zip(keys[: len(values)], values, strict=True))
@@ -130,6 +133,23 @@ def test_a_redis_that_hangs_holds_nobody_up():
         await memory.stop()
 
     run(story())
+
+
+def test_an_answer_that_cannot_be_leaves_nobody_waiting(caplog):
+    async def story() -> None:
+        server, clock = new_server(), Clock()
+        memory = RedisMemory(server, 1, clock)
+        server.wrong = True
+        assert await asyncio.gather(*(memory.get("k") for _ in range(3))) == [None] * 3
+        await put(memory, "k", b"{}")
+        server.wrong = False
+        clock.now += PAUSE_S
+        await put(memory, "k", b"{}")
+        assert await memory.get("k") == b"{}"
+
+    run(story())
+    (said,) = [r.message for r in caplog.records if r.levelname == "ERROR"]
+    assert said.startswith("a call of Redis failed: ValueError at ")
 
 
 def test_projects_do_not_share_batch_ids():

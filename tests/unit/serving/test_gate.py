@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.credentials import Key, ReadKey, WriteKey, key_hash
-from serving.gate import MAX_SHARE_SECONDS, TICKET_SECONDS, Access, Gate, key_of
+from serving.gate import (
+    MAX_SHARE_SECONDS,
+    RETURN_SECONDS,
+    TICKET_SECONDS,
+    Access,
+    Gate,
+    key_of,
+)
 from serving.ingest.errors import RequestError
 from serving.projects import Project, Projects
 
@@ -148,6 +155,20 @@ def test_a_ticket_is_for_once_and_soon(place: Place) -> None:
         place.gate.redeem(late)
     assert code(error) == "ticket_invalid"
     assert set(place.used.names.values()) == {TICKET_SECONDS}
+
+
+def test_a_ticket_to_come_back_with_is_for_once_and_a_while(place: Place) -> None:
+    access = place.gate.reader("german")
+    ticket, late = (place.gate.ticket(access, RETURN_SECONDS) for _ in range(2))
+    place.now += TICKET_SECONDS
+    assert place.beside().redeem(ticket) == access
+    with pytest.raises(RequestError):
+        place.gate.redeem(ticket)
+    # It is known to be used for as long as it could be used again.
+    assert list(place.used.names.values()) == [RETURN_SECONDS - TICKET_SECONDS]
+    place.now += RETURN_SECONDS - TICKET_SECONDS
+    with pytest.raises(RequestError):
+        place.gate.redeem(late)
 
 
 def test_without_redis_a_ticket_lasts_its_time(place: Place) -> None:

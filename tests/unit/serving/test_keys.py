@@ -43,7 +43,7 @@ class Registry:
 def registry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Registry:
     made = Registry(tmp_path / "projects.json", capsys)
     made("init")
-    made("project", "shop", "--currency", "EUR", "--rate", "USD=0.92")
+    made("project", "shop", "--currency", "EUR", "--rate", "USD=0.92", "--timezone", "Asia/Tokyo")
     return made
 
 
@@ -97,6 +97,7 @@ def test_what_cannot_be(registry: Registry) -> None:
     assert "NAME=VALUE" in registry.refused("read", "shop", "--filter", "country:DE")
     assert "origins" in registry.refused("write", "shop", "--origin", "shop.example")
     assert "currency" in registry.refused("project", "x", "--currency", "euro")
+    assert "timezone" in registry.refused("project", "x", "--timezone", "Tokyo")
     assert "out of range" in registry.refused("project", "x", "--rate", "EUR=-1")
     registry.path.write_text("{")
     assert "projects.json" in registry.refused("admin")

@@ -10,16 +10,23 @@ from hypothesis import strategies as st
 
 from events.reasons import REQUEST_ERRORS
 from serving import messages
-from serving.gate import Access
+from serving.gate import RETURN_SECONDS, Access
 from serving.ingest.errors import RequestError
-from serving.live import LATEST, subscription
-from serving.notices import error_message, leaving_message, pace_message, reconnect_within
+from serving.notices import (
+    error_message,
+    leaving_message,
+    pace_message,
+    reconnect_within,
+    ticket_message,
+)
 from serving.projects import DEMO
 from serving.query import MAX_VALUE_CHARS
 from serving.shape import ALL, METRICS, Shape
+from serving.subscription import LATEST, of_message
 from serving.view import View
 from stores.hot import HotStore
 from stores.pane import DIMENSIONS, PARTIAL
+from stores.recent import Entry
 from tests.unit.serving.stores import MemoryStore
 
 NOW = 1_750_000_030.0
@@ -40,7 +47,7 @@ def check(message: dict[str, Any], shape: Shape = ALL) -> None:
         assert any(set(message) == set(one["properties"]) for one in kind["oneOf"])
         return
     described = kind["properties"]
-    left_out = set(METRICS) - set(shape.metrics) | ({"top"} - set(message))
+    left_out = set(METRICS) - set(shape.metrics) | ({"top", "recent"} - set(message))
     assert set(message) == set(described) - (left_out if "now" in message else set())
     for name in {"now", "job"} & set(message):
         assert set(message[name]) == set(described[name]["properties"])
@@ -48,20 +55,31 @@ def check(message: dict[str, Any], shape: Shape = ALL) -> None:
         assert set(columns) == set(described["top"]["properties"][dimension]["properties"])
 
 
-SHAPES: list[Shape] = [ALL, Shape(("bots",), ("country", "category")), Shape(METRICS, DIMENSIONS)]
+SHAPES: list[Shape] = [
+    ALL,
+    Shape(("bots",), ("country", "category")),
+    Shape(METRICS, DIMENSIONS),
+    Shape(recent=True),
+]
+RECENT = [
+    Entry("a", 1_750_000_029_000, "purchase", "/x", "books", "DE", "tv", 1_500_000),
+    Entry("b", 1_750_000_029_500, "click", None, "", "DE", "tv"),
+    Entry("c", 1_750_000_029_700, code="event_ts_invalid", message="ts is not plausible."),
+]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("filters", [(), (("country", "DE"), ("device", "tv"))])
 def test_numbers_are_as_described(filters: tuple[tuple[str, str], ...], shape: Shape) -> None:
     store = MemoryStore()
+    store.recent = RECENT
     shown = View(cast(HotStore, store), DEMO, filters)
     for turn, rows in enumerate((0, 7)):
         values = dict(filters)
         store.put(MINUTE, tuple(values), tuple(values.values()), rows=rows, status=PARTIAL)
         store.put(MINUTE, DIMENSIONS, ("DE", "tv", "books"), rows=rows)
         store.put(MINUTE, ("category",), ("books",), rows=rows - 1, errors=1)
-        shown.read(NOW + turn * 10)
+        shown.read(NOW + turn * 10, recent=shape.recent)
         shown.rank(NOW + turn * 10, shape.dimensions)
         delta, snapshot = json.loads(shown.delta(shape)), json.loads(shown.snapshot(shape))
         shown._first -= 60.0
@@ -69,6 +87,10 @@ def test_numbers_are_as_described(filters: tuple[tuple[str, str], ...], shape: S
         for message in (delta, snapshot, gap):
             check(message, shape)
         assert ("top" in snapshot) == ("top" in delta) == bool(shape.dimensions)
+        seen = RECENT[:2] if filters else RECENT
+        of = [[entry["id"] for entry in m.get("recent", [])] for m in (snapshot, delta, gap)]
+        every = [entry.id for entry in seen] if shape.recent else []
+        assert of == [every, every if turn == 0 else [], every]
 
 
 @pytest.mark.parametrize(
@@ -76,10 +98,11 @@ def test_numbers_are_as_described(filters: tuple[tuple[str, str], ...], shape: S
     [
         pace_message(4.0, degraded=True),
         pace_message(0.4, degraded=False),
+        ticket_message("x.y", RETURN_SECONDS),
         *(leaving_message(reconnect_within(sockets)) for sockets in (0, 9_999, 10**9)),
     ],
 )
-def test_announcements_are_as_described(message: bytes) -> None:
+def test_notices_are_as_described(message: bytes) -> None:
     check(json.loads(message))
 
 
@@ -136,14 +159,16 @@ _NAMES = st.one_of(
             "filter": _VALUES,
             "metrics": _NAMES,
             "dimensions": _NAMES,
+            "recent": _VALUES,
             "since": _VALUES,
+            "tickets": _VALUES,
             "more": _VALUES,
         },
     )
 )
 def test_a_subscription_is_taken_just_when_it_is_as_described(message: dict[str, Any]) -> None:
     try:
-        subscription(json.dumps(message), Access(DEMO, {}, "", "", 0))
+        of_message(json.dumps(message), Access(DEMO, {}, "", "", 0))
     except RequestError:
         taken = False
     else:

@@ -45,7 +45,7 @@ def change(name: str, do: Callable[[], Any], **labels: str) -> float:
         ("/healthz", "/healthz", "200"),
         ("/readyz", "/readyz", "503"),
         ("/v1/metrics?x=y", "/v1/metrics", "401"),
-        ("/static/app.js", "/static/<path:filename>", "200"),
+        ("/static/favicon.svg", "/static/<path:filename>", "200"),
         ("/anything/else", "other", "404"),
     ],
 )

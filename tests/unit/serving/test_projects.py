@@ -67,6 +67,8 @@ def test_a_file(tmp_path):
         {"name": "Not a name"},
         {"name": "x\n"},
         {"currency": "euro"},
+        {"timezone": "Europe/Nowhere"},
+        {"timezone": "../UTC"},
         {"rates": {"USD": "0"}},
         {"rates": {"USD": "-1"}},
         {"rates": {"USD": "NaN"}},

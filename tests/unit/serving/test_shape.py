@@ -11,8 +11,8 @@ from serving.shape import ALL, METRICS, SHOWN, shape_of
 from stores.pane import DIMENSIONS
 
 
-def test_by_default_all_but_bots_and_no_dimension():
-    assert shape_of(None, None) == ALL == (SHOWN, ())
+def test_by_default_all_but_bots_no_dimension_and_no_events():
+    assert shape_of(None, None) == ALL == (SHOWN, (), False)
     assert set(METRICS) - set(SHOWN) == {"bots"}
 
 
@@ -43,3 +43,11 @@ def test_what_is_not_there_is_refused(metrics: Any, dimensions: Any):
     with pytest.raises(RequestError) as refused:
         shape_of(metrics, dimensions)
     assert refused.value.code == "parameter_invalid"
+
+
+@pytest.mark.parametrize("recent", [1, 0, "true", []])
+def test_a_flag_is_a_flag(recent: Any):
+    assert shape_of(None, None, recent=True).recent
+    assert not shape_of(None, None, recent=False).recent
+    with pytest.raises(RequestError):
+        shape_of(None, None, recent)

@@ -131,6 +131,7 @@ SHAPES = st.builds(
     Shape,
     st.lists(st.sampled_from(METRICS), min_size=1, unique=True).map(tuple),
     st.just(()),
+    st.just(False),
 )
 
 
