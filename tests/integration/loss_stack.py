@@ -42,14 +42,17 @@ def messages(kafka: str, partition: int) -> Iterator[tuple[int, bytes]]:
                 error = message.error()
                 if error is not None:
                     raise RuntimeError(error.str())
-                at = message.offset() + 1
-                yield message.timestamp()[1], message.value()
+                offset, value = message.offset(), message.value()
+                assert offset is not None
+                assert value is not None
+                at = offset + 1
+                yield message.timestamp()[1], value
     finally:
         consumer.close()
 
 
 def counted(kafka: str) -> dict[str, Any]:
-    """How often each event is counted: by the `n` of its props, and by its id where that is not 1."""
+    """How often each event is counted, by the `n` of its props; and event ids counted again."""
     names: Counter[str] = Counter()
     ids: Counter[bytes] = Counter()
     rows = 0
