@@ -15,10 +15,18 @@ from typing import Any, Final, NamedTuple
 import websocket
 
 from scripts.browser import POLL_EVERY, BrowserError, Page, browser
+from scripts.palette import png
 from scripts.shop import running
 
 SECONDS: Final = 6.0  # of live updates before a picture
-FIRST: Final = "document.querySelector('#tile-events .figure')?.textContent !== '–'"
+NOTE: Final = """
+  new MutationObserver((_, all) => {
+    const figure = document.querySelector("#tile-events .figure");
+    if (figure === null || figure.textContent === "–") return;
+    window.__first = performance.now();
+    all.disconnect();
+  }).observe(document, { subtree: true, childList: true, characterData: true });
+"""
 WATCH: Final = """
   window.__shift = 0;
   window.__moved = new Set();
@@ -63,10 +71,8 @@ MORE: Final = (
 def take(page: Page, address: str, picture: Picture, folder: Path) -> dict[str, Any]:
     """Write it; what was measured."""
     page.look(picture.width, picture.height, dark=picture.dark, scale=picture.scale)
-    began = time.monotonic()
     page.open(address + picture.query)
-    page.wait(FIRST)
-    first = time.monotonic() - began
+    first = page.wait("window.__first")
     page.state("live")
     page.evaluate(WATCH)
     until = time.monotonic() + SECONDS
@@ -77,16 +83,18 @@ def take(page: Page, address: str, picture: Picture, folder: Path) -> dict[str, 
     moved = page.evaluate("[...window.__moved]")
     for key in picture.keys:
         page.press(key)
-    page.picture(folder / f"{picture.name}.png")
-    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    tall = page.evaluate("document.documentElement.scrollHeight - innerHeight")
+    seen = page.seen()
     found = {
-        "first_numbers_s": round(first, 2),
+        "first_numbers_ms": round(float(first)),
         "layout_shift": shift,
         "moved": moved,
-        "too_wide_px": wide,
+        "too_wide_px": page.evaluate("document.documentElement.scrollWidth - innerWidth"),
+        "scrolls_px": page.evaluate("document.documentElement.scrollHeight - innerHeight"),
+        "problems": list(page.problems),
     }
-    return found | {"scrolls_px": tall, "problems": page.problems}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{picture.name}.png").write_bytes(png(page.pixels(seen)))
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -112,6 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _all(address: str, pictures: Sequence[Picture], out: Path) -> None:
     with browser() as page:
+        page.call("Page.addScriptToEvaluateOnNewDocument", {"source": NOTE})
         for picture in pictures:
             print(picture.name, take(page, address, picture, out), flush=True)
 
