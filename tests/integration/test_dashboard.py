@@ -340,6 +340,7 @@ def test_all_of_it_by_keys(page: Page, shop: Shop) -> None:
     page.wait("!document.querySelector('#to-live').hidden")
     page.press("Escape")
     page.wait("document.querySelector('#to-live').hidden")
+    page.wait("document.querySelector('#tile-revenue .cross').hidden")
 
     # Where somebody types, letters are letters.
     page.evaluate("document.querySelector('#metric').focus()")
