@@ -131,9 +131,9 @@ export const CASES: Record<string, Case> = {
     await sleep(upTo(200));
     await page.close();
   },
-  "503": (run) => recovered(run, () => either(BUSY, BUSY_2)),
-  "429": (run) => recovered(run, () => either(LIMITED, LIMITED_UNTIL())),
-  "503 or 429, close the tab": (run) => left(run, () => either(BUSY, BUSY_2, LIMITED)),
+  "answers 503": (run) => recovered(run, () => either(BUSY, BUSY_2)),
+  "answers 429": (run) => recovered(run, () => either(LIMITED, LIMITED_UNTIL())),
+  "answers 503 or 429, close the tab": (run) => left(run, () => either(BUSY, BUSY_2, LIMITED)),
   "over the beacon quota": async (run) => {
     const page = await run.open();
     await run.send(page, 1);

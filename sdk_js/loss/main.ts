@@ -1,7 +1,8 @@
 /**
  * `npm run loss`: what was captured in headless Chromium against what the pipeline counts of it.
  *
- * Exits with 1 when anything is lost or counted twice. One browser, a profile for each run.
+ * Exits with 1 when anything is lost or counted twice. One browser; each run has an origin of its own,
+ * so nothing of another's in its storage.
  */
 
 import { existsSync, writeFileSync } from "node:fs";
@@ -46,25 +47,28 @@ async function play(name: string, work: Case, run: Run): Promise<void> {
   } catch (error) {
     throw new Error(`${name}: ${run.id}`, { cause: error });
   } finally {
-    await run.context.close();
+    for (const page of run.context.pages()) await page.close();
   }
 }
 
 /** All runs of all cases, some at a time; a case's runs are spread, so that all kinds overlap. */
-async function playAll(browser: Browser, proxy: Proxy, here: string, there: string): Promise<Map<string, Run[]>> {
+async function playAll(browser: Browser, proxy: Proxy, here: (run: string) => string, there: string): Promise<Map<string, Run[]>> {
   const names = values.cases.split(";");
   const strange = names.filter((name) => !CASES[name]);
   if (strange.length) throw new Error(`no such case: ${strange.join("; ")}`);
   const played = new Map<string, Run[]>(names.map((name) => [name, []]));
   const waiting = Array.from({ length: +values.runs }, (_, n) => names.map((name, place) => ({ name, id: `c${place}r${n}` }))).flat();
   const total = waiting.length;
+  let done = 0;
   const worker = async (): Promise<void> => {
+    const context = await browser.newContext();
     for (let next; (next = waiting.shift()); ) {
-      const run = new Run(next.id, await browser.newContext(), proxy, here, there);
+      const run = new Run(next.id, context, proxy, here(next.id), there);
       played.get(next.name)!.push(run);
       await play(next.name, CASES[next.name]!, run);
-      if (waiting.length % 100 === 0) say(`${total - waiting.length} of ${total} runs begun`);
+      if (++done % 100 === 0) say(`${done} of ${total} runs`);
     }
+    await context.close();
   };
   await Promise.all(Array.from({ length: +values.parallel }, worker));
   return played;

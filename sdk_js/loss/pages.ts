@@ -33,11 +33,11 @@ export class Pages {
     });
   }
 
-  /** The site's origin, and another one. */
-  async start(): Promise<{ here: string; there: string }> {
+  /** The origin of a run's site, and another one. */
+  async start(): Promise<{ here: (run: string) => string; there: string }> {
     await new Promise<void>((done) => this.#server.listen(0, "127.0.0.1", done));
     const { port } = this.#server.address() as AddressInfo;
-    return { here: `http://127.0.0.1:${port}`, there: `http://localhost:${port}` };
+    return { here: (run) => `http://${run}.localhost:${port}`, there: `http://127.0.0.1:${port}` };
   }
 
   stop(): void {

@@ -1,4 +1,4 @@
-/** One run of a case: a profile of its own, its pages, and what they have captured. */
+/** One run of a case: a site of its own, its pages, and what they have captured. */
 
 import type { BrowserContext, Page } from "playwright-core";
 import type { Action, Proxy } from "./proxy.js";

@@ -2,7 +2,7 @@
 import { build } from "esbuild";
 
 // Names of our own between modules. Nothing of a browser's, of an event's or of a caller's is among them.
-const INTERNAL = /^(beaconed|held|sent|bytes|batchBytes|queueBytes|silent|online|hidden|transport|beacon|store|adopt|leave|wake|stamp|later|batches|forget|save)$/;
+const INTERNAL = /^(beaconed|held|sent|bytes|batchBytes|queueBytes|silent|online|transport|beacon|store|adopt|leave|wake|stamp|later|batches|forget|save|events|clear|drop|put|post|stop)$/;
 
 const shared = { bundle: true, minify: true, target: "es2022", legalComments: "none", outdir: "dist" };
 const collector = { ...shared, mangleProps: INTERNAL };

@@ -38,7 +38,7 @@ def messages(kafka: str, partition: int) -> Iterator[tuple[int, bytes]]:
         consumer.assign([place])
         at = 0
         while at < end:
-            for message in consumer.consume(500, timeout=10):
+            for message in consumer.consume(500, timeout=0.2):
                 error = message.error()
                 if error is not None:
                     raise RuntimeError(error.str())

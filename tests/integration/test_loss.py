@@ -18,7 +18,11 @@ def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     report = tmp_path / "loss.json"
     command = ["npm", "run", "loss", "--", "--runs", str(RUNS), "--json", str(report)]
     done = subprocess.run(
-        [*command, "--python", sys.executable], cwd=REPO, capture_output=True, text=True, timeout=800
+        [*command, "--python", sys.executable],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        timeout=800,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads(report.read_text())

@@ -21,7 +21,7 @@ export function watch(options: Options, captured: Captured, signal: AbortSignal)
 function pageViews({ pageView }: Captured, signal: AbortSignal): void {
   let path = location.pathname;
   const moved = (): void => {
-    if (signal.aborted || path === location.pathname) return;
+    if (path === location.pathname) return;
     path = location.pathname;
     pageView();
   };
@@ -36,14 +36,14 @@ function pageViews({ pageView }: Captured, signal: AbortSignal): void {
   addEventListener("pageshow", (event) => event.persisted && pageView(), { signal });
   // A page that the browser only prepares may never be seen.
   if ((document as { prerendering?: boolean }).prerendering) {
-    document.addEventListener("prerenderingchange", pageView, { signal, once: true });
+    document.addEventListener("prerenderingchange", pageView, { signal });
   } else pageView();
 }
 
 /** `data-track="name"` makes a click count; `data-track-anything` goes along. */
 function clicks({ track }: Captured, signal: AbortSignal): void {
   const clicked = (event: Event): void => {
-    const element = (event.target as Element | null)?.closest?.(`[${MARK}]`);
+    const element = (event.target as Element).closest?.(`[${MARK}]`);
     if (!element) return;
     const props: Props = { name: element.getAttribute(MARK) };
     for (const { name, value } of element.attributes) {

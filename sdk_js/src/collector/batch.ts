@@ -28,12 +28,18 @@ const encoder = new TextEncoder();
 export const size = (text: string): number => encoder.encode(text).length;
 
 export function newBatch(now: number): Batch {
-  return { id: uuid7(now, Math.random() * 4096 | 0), at: now, sent: 0, held: true, events: [], bytes: 0 };
+  return filled({ id: uuid7(now, now), at: now, sent: 0, held: true }, []);
 }
 
 export function add(batch: Batch, event: string): void {
   batch.events.push(event);
   batch.bytes += size(event) + 1;
+}
+
+function filled(batch: Omit<Batch, "events" | "bytes">, events: string[]): Batch {
+  const made = { ...batch, events: [], bytes: 0 };
+  events.forEach((event) => add(made, event));
+  return made;
 }
 
 /** Whether its page may still add to it or split it. */
@@ -46,11 +52,7 @@ export const expired = (batch: Batch, now: number): boolean =>
 /** Two halves with ids of their own, the same ones however often it is done. */
 export function split(batch: Batch): [Batch, Batch] {
   const middle = batch.events.length >> 1;
-  const part = (name: string, events: string[]): Batch => {
-    const half: Batch = { ...batch, id: batch.id + name, events: [], bytes: 0 };
-    events.forEach((event) => add(half, event));
-    return half;
-  };
+  const part = (name: string, events: string[]): Batch => filled({ ...batch, id: batch.id + name }, events);
   return [part("a", batch.events.slice(0, middle)), part("b", batch.events.slice(middle))];
 }
 
@@ -63,7 +65,5 @@ export const pack = (batch: Batch): string => `[${[batch.at, batch.sent, +batch.
 /** Throws when it is not what `pack` made. */
 export function unpack(id: string, text: string): Batch {
   const [at, sent, held, ...events] = JSON.parse(text) as [number, number, number, ...object[]];
-  const batch: Batch = { id, at, sent, held: !!held, events: [], bytes: 0 };
-  events.forEach((event) => add(batch, JSON.stringify(event)));
-  return batch;
+  return filled({ id, at, sent, held: !!held }, events.map((event) => JSON.stringify(event)));
 }

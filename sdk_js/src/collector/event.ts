@@ -5,7 +5,7 @@ import type { Stamp } from "./session.js";
 
 export const MAX_BYTES = 32_768;
 const MAX_PROPS = 32;
-const MAX_NAME = 64;
+const MAX_NAME = 64; // characters, like the next
 const MAX_VALUE = 1_024;
 
 const TYPE = /^[a-z][a-z0-9_.:-]{0,63}$/;
@@ -16,7 +16,7 @@ export interface Money {
 }
 
 export function checkType(type: string): void {
-  if (typeof type !== "string" || !TYPE.test(type)) throw Error(`not a type: ${type}`);
+  if (typeof type !== "string" || !TYPE.test(type)) throw Error(`bad type: ${type}`);
 }
 
 export function encode(stamp: Stamp, ts: number, type: string, props: Props, context: Context, money?: Money): string {
@@ -38,7 +38,7 @@ export function encode(stamp: Stamp, ts: number, type: string, props: Props, con
 export function money(amount: number | string, currency: string): Money {
   const text = typeof amount === "number" ? amount.toFixed(6) : amount;
   if (!/^-?\d+(\.\d+)?$/.test(text) || !/^[A-Z]{3}$/.test(currency)) {
-    throw Error(`not an amount: ${amount} ${currency}`);
+    throw Error(`bad amount: ${amount} ${currency}`);
   }
   return { amount: text, currency };
 }
@@ -48,7 +48,7 @@ const cut = (value: unknown, most: number): string | undefined => (value ? Strin
 /** What the collector takes of props; the rest would cost the whole event. */
 function plain(props: Props): Props | undefined {
   const kept = Object.entries(props)
-    .filter(([name, value]) => name.length <= MAX_NAME && (value === null || /^(string|boolean)$/.test(typeof value) || Number.isFinite(value)))
+    .filter(([name, value]) => name.length <= MAX_NAME && (/^(string|boolean)$/.test(typeof value) || value === null || Number.isFinite(value)))
     .slice(0, MAX_PROPS)
     .map(([name, value]) => [name, typeof value === "string" ? value.slice(0, MAX_VALUE) : value]);
   return kept.length ? Object.fromEntries(kept) : undefined;

@@ -27,10 +27,10 @@ const safe =
 
 export function init(options: Options): Collector {
   const page = typeof document !== "undefined";
-  const local = page ? area("localStorage") : undefined;
+  const local = area("localStorage");
   const kept = options.storage !== false;
   const name = `streamlens:${options.key}`;
-  const session = openSession(page && kept ? area("sessionStorage") : undefined, name);
+  const session = openSession(kept ? area("sessionStorage") : undefined, name);
   const consent = openConsent(local, page && !!options.respectDoNotTrack && asked());
   const delivery = deliver({
     store: openStore(kept ? local : undefined, `${name}:`),
@@ -41,7 +41,7 @@ export function init(options: Options): Collector {
     queueBytes: page ? 500_000 : 50_000_000,
     silent: consent.silent,
     online: () => !page || navigator.onLine,
-    hidden: () => page && document.visibilityState === "hidden",
+    hidden: () => page && document.hidden,
   });
   const stop = new AbortController();
   const { signal } = stop;
@@ -96,7 +96,7 @@ export function init(options: Options): Collector {
       delivery.adopt();
       document.addEventListener(
         "visibilitychange",
-        () => (document.visibilityState === "hidden" ? delivery.leave(false) : delivery.wake()),
+        () => (document.hidden ? delivery.leave(false) : delivery.wake()),
         { signal },
       );
       addEventListener("pagehide", () => delivery.leave(true), { signal });

@@ -2,7 +2,7 @@
 
 const OUT = "streamlens:out"; // the one thing that stays of somebody who opted out
 
-/** A browser's storage; undefined where there is none, or its settings forbid it. */
+/** A browser's storage; undefined in a server, and where its settings forbid it. */
 export function area(kind: "localStorage" | "sessionStorage"): Storage | undefined {
   try {
     return window[kind];

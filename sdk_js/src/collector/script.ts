@@ -16,7 +16,7 @@ interface Api extends Partial<Collector> {
 
 declare global {
   interface Window {
-    streamlens?: Api | { q: Call[] };
+    streamlens?: Partial<Api> | { init?: never; q?: Call[] };
   }
 }
 
@@ -24,7 +24,7 @@ const before = window.streamlens;
 const script = document.currentScript as HTMLScriptElement | null;
 
 // A second copy of the script would count everything twice.
-if (!before || !("init" in before)) {
+if (!before?.init) {
   const api: Api = {
     init(options) {
       Object.assign(api, init(options));
@@ -36,10 +36,11 @@ if (!before || !("init" in before)) {
     },
   };
   window.streamlens = api;
-  if (script?.dataset.key) {
-    const said: Record<string, string | boolean> = { endpoint: new URL(script.src).origin };
-    for (const [name, value] of Object.entries(script.dataset)) said[name] = value === "false" ? false : value || true;
+  const given = script?.dataset;
+  if (given?.key) {
+    const said: Record<string, string | boolean> = { endpoint: new URL(script!.src).origin };
+    for (const name in given) said[name] = given[name] !== "false" && (given[name] || true);
     api.init(said as unknown as Options);
   }
-  before?.q.forEach(api.q.push);
+  (before?.q as Call[] | undefined)?.forEach(api.q.push);
 }

@@ -21,7 +21,7 @@ export function retryAfter(value: string | null, now: number): number {
 
 // Text, with the key in the address: a "simple request" of CORS, so without a preflight.
 export function connect(endpoint: string, key: string, warn: (...what: unknown[]) => void): Transport {
-  const url = `${endpoint.replace(/\/+$/, "")}/v1/events?key=${encodeURIComponent(key)}`;
+  const url = `${endpoint.replace(/\/$/, "")}/v1/events?key=${encodeURIComponent(key)}`;
   return {
     async post(body, keepalive) {
       let answer;

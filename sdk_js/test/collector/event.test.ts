@@ -40,7 +40,7 @@ test.each(["page_view", "a", "shop:cart.add-2", `a${"b".repeat(63)}`])("%s is a 
 });
 
 test.each(["", "Page", "1a", "a b", "a\n", `a${"b".repeat(64)}`])("%j is none", (type) => {
-  expect(() => checkType(type)).toThrow("not a type");
+  expect(() => checkType(type)).toThrow("bad type");
 });
 
 test.each([
@@ -57,6 +57,6 @@ test.each([
 test.each([[Number.NaN, "EUR"], [Infinity, "EUR"], [1e21, "EUR"], ["1e3", "EUR"], ["", "EUR"], ["1,5", "EUR"], [1, "eur"], [1, "EURO"]])(
   "%s %s is none",
   (amount, currency) => {
-    expect(() => money(amount, currency)).toThrow("not an amount");
+    expect(() => money(amount, currency)).toThrow("bad amount");
   },
 );
