@@ -38,7 +38,8 @@ def messages(kafka: str, partition: int) -> Iterator[tuple[int, bytes]]:
         consumer.assign([place])
         at = 0
         while at < end:
-            for message in consumer.consume(500, timeout=0.2):
+            found: list[Any] = consumer.consume(500, timeout=0.2)
+            for message in found:
                 error = message.error()
                 if error is not None:
                     raise RuntimeError(error.str())
@@ -49,7 +50,7 @@ def messages(kafka: str, partition: int) -> Iterator[tuple[int, bytes]]:
 
 
 def counted(kafka: str) -> dict[str, Any]:
-    """How often each event is counted: by the `n` of its props, and by its id where that is not 1."""
+    """How often each event is counted: by the `n` of its props, and by its id where not once."""
     names: Counter[str] = Counter()
     ids: Counter[bytes] = Counter()
     rows = 0

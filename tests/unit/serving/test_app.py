@@ -100,10 +100,13 @@ def test_every_address_has_the_headers_and_refuses_alike(client: FlaskClient):
     for rule in rules:
         for method in ("GET", "POST", "DELETE", "OPTIONS"):
             with client.open(rule, method=method) as answer:
-                for name, value in HEADERS.items():
+                # Any site's pages load the SDK, and browsers keep it for a while.
+                shared = (method, rule, answer.status_code) == ("GET", "/streamlens.js", 200)
+                own = {"Cross-Origin-Resource-Policy": "cross-origin"} if shared else {}
+                for name, value in (HEADERS | own).items():
                     assert answer.headers[name] == value, (method, rule)
                 assert "Server" not in answer.headers
-                assert answer.headers["Cache-Control"] in ("no-store", "no-cache")
+                assert shared or answer.headers["Cache-Control"] in ("no-store", "no-cache")
                 if rule.startswith("/v1/"):
                     assert "Origin" in answer.headers["Vary"]
                 if answer.status_code >= 400:
