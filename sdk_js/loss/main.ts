@@ -47,7 +47,7 @@ async function play(name: string, work: Case, run: Run): Promise<void> {
   } catch (error) {
     throw new Error(`${name}: ${run.id}`, { cause: error });
   } finally {
-    for (const page of run.context.pages()) await page.close();
+    await run.leave();
   }
 }
 
@@ -62,6 +62,7 @@ async function playAll(browser: Browser, proxy: Proxy, here: (run: string) => st
   let done = 0;
   const worker = async (): Promise<void> => {
     const context = await browser.newContext();
+    await context.newPage(); // keeps the window, which costs more than a tab
     for (let next; (next = waiting.shift()); ) {
       const run = new Run(next.id, context, proxy, here(next.id), there);
       played.get(next.name)!.push(run);

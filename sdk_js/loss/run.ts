@@ -50,9 +50,14 @@ export class Run {
     if (!all) throw new Error(`${this.id}: not answered within ${RETURN} ms`);
   }
 
+  /** Closes all tabs but the window's first one. */
+  async leave(): Promise<void> {
+    for (const page of this.context.pages().slice(1)) await page.close();
+  }
+
   /** Everybody leaves; whether all has come is looked at, and then the visitor comes back. */
   async end(): Promise<void> {
-    for (const page of this.context.pages()) await page.close();
+    await this.leave();
     const began = Date.now();
     while (this.missing && Date.now() - began < SETTLE) await sleep(50);
     this.returned = this.missing > 0;

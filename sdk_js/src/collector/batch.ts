@@ -43,7 +43,7 @@ function filled(batch: Omit<Batch, "events" | "bytes">, events: string[]): Batch
 }
 
 /** Whether its page may still add to it or split it. */
-export const changeable = (batch: Batch, now: number): boolean => batch.held && !batch.sent && now - batch.at < LEASE;
+export const changeable = (batch: Batch, now: number): boolean => batch.held && now - batch.at < LEASE;
 
 /** Whether it is too late to hand it over. */
 export const expired = (batch: Batch, now: number): boolean =>

@@ -1,8 +1,8 @@
 /** A site and a collector on other origins, and Chromium to look at the site with. */
 
+import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { build } from "esbuild";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { findOnPath } from "../../loss/path.js";
 import type { Body } from "../collector/fakes.js";
@@ -29,8 +29,7 @@ export class Site {
   #collector = "";
 
   async start(): Promise<void> {
-    const built = await build({ entryPoints: ["src/collector/script.ts"], bundle: true, minify: true, write: false, format: "iife" });
-    this.#script = built.outputFiles[0]!.text;
+    this.#script = readFileSync("dist/streamlens.iife.js", "utf8"); // what a page gets: built before the tests
     this.#collector = await this.#serve((request, body) => {
       this.requests.push(request);
       this.events.push(...((JSON.parse(body) as Body).events as unknown as Seen[]));
