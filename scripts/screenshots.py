@@ -55,7 +55,7 @@ class Picture(NamedTuple):
 
 PICTURES: Final = (
     Picture("dashboard", 1440, 900, "?compare=yesterday"),
-    Picture("dashboard-dark", 1440, 900, "?metric=revenue&compare=yesterday", dark=True),
+    Picture("dashboard-dark", 1440, 900, "?metric=revenue&hours=6", dark=True),
     Picture("dashboard-phone", 390, 844, "?hours=6", scale=2.0),
     Picture("dashboard-tv", 1920, 1080, "?tv=1"),
 )

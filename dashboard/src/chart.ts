@@ -42,7 +42,9 @@ export class Chart {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
     new ResizeObserver(() => this.plot?.setSize(size(root))).observe(root);
     root.addEventListener("keydown", (event) => this.key(event));
-    root.addEventListener("blur", () => this.letGo());
+    root.addEventListener("blur", () => {
+      if (this.brush !== null) this.letGo();
+    });
     crosshair.follow((time, by) => {
       if (by !== this) this.point(time);
       this.readOut();
@@ -73,15 +75,13 @@ export class Chart {
   show(zoom: { from: number; to: number } | null): void {
     if (zoom === null && this.zoom === null && this.brush === null) return;
     this.zoom = zoom;
-    this.brush = null;
-    this.plot?.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.letGo();
     this.changed();
   }
 
   /** Whether a selection or a zoom was there to be let go. */
   clear(): boolean {
     const had = this.zoom !== null || this.brush !== null;
-    this.letGo();
     this.show(null);
     return had;
   }
@@ -207,9 +207,8 @@ export class Chart {
     );
   }
 
-  /** What the keyboard began ends when it goes elsewhere. */
+  /** No selection, no crosshair. */
   private letGo(): void {
-    if (this.brush === null) return;
     this.brush = null;
     this.plot?.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
     this.point(null);

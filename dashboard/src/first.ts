@@ -68,6 +68,7 @@ export class First {
 function said(recent: readonly RecentEvent[]): string {
   const last = recent.at(-1);
   if (last === undefined) return "Waiting for the first event…";
+  if (last.accepted && last.device === "bot") return `✓ A ${last.type} was accepted, of a bot: bots are counted apart.`;
   if (last.accepted) return `✓ A ${last.type} was accepted; it is being counted.`;
   return `✕ An event was rejected: ${last.message} (${last.code})`;
 }

@@ -3,7 +3,7 @@
 import type { Ask } from "./api";
 import { queryOf } from "./filters";
 import type { Filter } from "./live";
-import type { RankRow } from "./ranking";
+import { OTHER, type RankRow } from "./ranking";
 
 const EVERY = 60_000; // ms
 const LATER = 300_000; // ms, where there are no raw events to ask
@@ -46,8 +46,9 @@ export class Pages {
     if (query !== this.of) return;
     if (found.ok) {
       const { values, events, share } = found.body;
-      this.rows = values.map((value, at) => ({ value, count: events[at] ?? 0, share: share?.[at] ?? null }));
-      this.said = values.length === 0 ? "No pages in the last hour." : "";
+      const named = values.some((value) => value !== OTHER); // else there are only events without a page
+      this.rows = named ? values.map((value, at) => ({ value, count: events[at] ?? 0, share: share?.[at] ?? null })) : [];
+      this.said = named ? "" : "No pages in the last hour.";
     } else if (found.code === "parameter_invalid") {
       this.next += LATER;
       this.said = "Pages need raw events, which are not kept here.";

@@ -7,6 +7,7 @@ export interface Places {
 }
 
 const NO_KEY = "YOUR-WRITE-KEY";
+const PERSON = "Mozilla/5.0 (X11; Linux x86_64)"; // curl's own name is a bot's, which is counted apart
 
 export function scriptTag({ service, collector, key }: Places): string {
   return [
@@ -21,6 +22,7 @@ export function curl({ collector, key }: Places): string {
     `curl -X POST ${bare(collector)}/v1/events \\`,
     `  -H 'Content-Type: application/json' \\`,
     `  -H 'X-Write-Key: ${key ?? NO_KEY}' \\`,
+    `  -A '${PERSON}' \\`,
     `  -d '{"events":[{"type":"page_view","user_id":"me","ts":'$(date +%s)'000}]}'`,
   ].join("\n");
 }

@@ -77,5 +77,6 @@ test("snippets have the key where it is known", () => {
   expect(scriptTag(places)).toContain('src="https://stats.example/streamlens.js"');
   expect(scriptTag(places)).toContain('data-endpoint="https://in.example"');
   expect(curl(places)).toContain("X-Write-Key: slw_1");
+  expect(curl(places)).toContain("-A 'Mozilla/5.0"); // else it is a bot, and never seen
   expect(curl({ ...places, key: null })).toContain("YOUR-WRITE-KEY");
 });

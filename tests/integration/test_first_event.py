@@ -26,6 +26,10 @@ def test_the_first_event_is_seen_with_what_became_of_it_and_is_counted(tmp_path:
         page.wait(f"{result}.startsWith('✕')")
         assert "event_field_missing" in page.text("#first .result")
 
+        bot = snippet.replace("Mozilla/5.0 (X11; Linux x86_64)", "curl/8")
+        subprocess.run(["bash", "-c", bot], check=True, capture_output=True, timeout=60)
+        page.wait(f"{result}.includes('of a bot')")
+
         subprocess.run(["bash", "-c", snippet], check=True, capture_output=True, timeout=60)
         page.wait(f"{result}.startsWith('✓ A page_view was accepted')")
         page.wait("document.querySelector('#dashboard').checkVisibility()", 60)

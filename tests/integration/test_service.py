@@ -220,19 +220,19 @@ def test_a_snapshot_without_a_connection_and_then_what_changed(
     service: Service, client: redis.Redis
 ) -> None:
     store = HotStore(client)
-    store.write([pane(minute(), {("tv",): 5, ("mobile",): 3}, grouping=("device",))])
-    path = "/v1/live/snapshot?filter=device:tv&metrics=events&dimensions=device&recent=1"
+    store.write([pane(minute(), {("desktop",): 5, ("mobile",): 3}, grouping=("device",))])
+    path = "/v1/live/snapshot?filter=device:desktop&metrics=events&dimensions=device&recent=1"
     _, snapshot = service.get(path)
     assert (snapshot["type"], len(snapshot["time"]), sum(snapshot["events"])) == (
         "snapshot", 1_440, 5
     )  # fmt: skip
-    assert snapshot["top"]["device"]["values"] == ["tv"]
+    assert snapshot["top"]["device"]["values"] == ["desktop"]
     assert (snapshot["recent"], snapshot["timezone"]) == ([], "UTC")
     assert "revenue" not in snapshot
-    opened = service.live({"device": "tv"})  # who polls shares the feed of the others
+    opened = service.live({"device": "desktop"})  # who polls shares the feed of the others
     # What has changed is not known of the time before the feed, and some seconds.
     before = wait_for("a gap", lambda: known(service.get(f"{path}&since={time.time()}")[1]), 60)
-    store.write([pane(minute(), {("tv",): 8}, grouping=("device",))])
+    store.write([pane(minute(), {("desktop",): 8}, grouping=("device",))])
 
     def changed() -> bool:
         _, delta = service.get(f"{path}&since={before['as_of']}")
