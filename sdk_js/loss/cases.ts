@@ -151,10 +151,11 @@ export const CASES: Record<string, Case> = {
   },
   "kill the renderer": async (run) => {
     const page = await run.open();
-    await busy(run, page);
-    await sleep(upTo(80));
     const devtools = await run.context.newCDPSession(page);
     const crashed = page.waitForEvent("crash");
+    await busy(run, page);
+    await run.send(page, 2);
+    await sleep(upTo(60));
     devtools.send("Page.crash").catch(() => {}); // nobody is left to answer
     await crashed;
   },
