@@ -139,7 +139,8 @@ export class Board {
     setHidden(by("none"), !empty);
     if (empty) setText(by("none-title"), `No events of ${inWords(series.filter)} in the last 24 hours`);
     if (this.asTable) {
-      this.table.paint(tabled(series, from, to, column, zone), view.metric, view.compare, series.currency, zone);
+      const rows = tabled(series, from, to, this.users.minutes, column, zone);
+      this.table.paint(rows, view.metric, view.compare, series.currency, zone);
     } else {
       this.chart.paint({ series, metric: view.metric, hours, past: column, zone });
     }

@@ -1,10 +1,10 @@
-/** The chart as a table: its minutes, or its hours when they are many, newest first. */
+/** The chart and the figures' lines as a table: minutes, or hours when they are many, newest first. */
 
 import { METRIC_NAMES, SHOWN, type View } from "./address";
 import { make, setText } from "./dom";
-import { full, percent } from "./format";
+import { full, integer, percent } from "./format";
 import type { Metric, Series, Status } from "./live";
-import { firstKnown, type Gaps, HOUR, MINUTE } from "./minutes";
+import { firstKnown, type Gaps, HOUR, MINUTE, type Points } from "./minutes";
 import type { Zone } from "./zone";
 
 const MOST = 6 * HOUR; // that is shown by the minute
@@ -13,6 +13,7 @@ const SAID: Record<Status, string> = { none: "", partial: "in progress", final: 
 export interface Row {
   time: number; // epoch seconds
   values: Record<(typeof SHOWN)[number], number>;
+  users: number | null; // of a minute of the last hour
   past: number | null; // of the metric, the day before
   status: Status;
 }
@@ -22,9 +23,12 @@ export interface Table {
   rows: Row[]; // newest first
 }
 
-/** The rows of the minutes in [from, to], hours by local clocks. Pure. */
-export function tabled(series: Series, from: number, to: number, past: Gaps | null, zone: Zone): Table {
+/** The rows of the minutes in [from, to], hours by local clocks. Users do not add up to those of an hour. Pure. */
+export function tabled(
+  series: Series, from: number, to: number, users: Points, past: Gaps | null, zone: Zone,
+): Table {
   const step = to - from > MOST ? HOUR : MINUTE;
+  const counted = new Map(step === MINUTE ? users : []);
   const rows: Row[] = [];
   for (let at = firstKnown(series.status); at < series.time.length; at += 1) {
     const time = series.time[at] ?? 0;
@@ -32,7 +36,7 @@ export function tabled(series: Series, from: number, to: number, past: Gaps | nu
     const start = step === MINUTE ? time : time - mod(time + zone.offset(time), step);
     let row = rows.at(-1);
     if (row === undefined || row.time !== start) {
-      row = { time: start, values: empty(), past: null, status: "none" };
+      row = { time: start, values: empty(), users: counted.get(time) ?? null, past: null, status: "none" };
       rows.push(row);
     }
     for (const name of SHOWN) row.values[name] += series.columns[name]?.[at] ?? 0;
@@ -49,7 +53,7 @@ export class TableView {
   paint({ step, rows }: Table, metric: View["metric"], compare: boolean, currency: string, zone: Zone): void {
     const titles = [
       step === HOUR ? "Hour" : "Minute", ...SHOWN.map((name) => METRIC_NAMES[name]), "Error rate",
-      ...(compare ? [`${METRIC_NAMES[metric]} yesterday`] : []), "Status",
+      ...(step === MINUTE ? ["Users"] : []), ...(compare ? [`${METRIC_NAMES[metric]} yesterday`] : []), "Status",
     ];
     this.head(titles);
     const [body] = this.root.tBodies;
@@ -65,7 +69,7 @@ export class TableView {
       this.line(line, [
         step === HOUR ? `${zone.day(row.time)}, ${zone.clock(row.time)}` : zone.clock(row.time),
         ...SHOWN.map((name) => say(name, row.values[name])), percent(events > 0 ? errors / events : null),
-        ...(compare ? [say(metric, row.past)] : []), SAID[row.status],
+        ...(step === MINUTE ? [integer(row.users)] : []), ...(compare ? [say(metric, row.past)] : []), SAID[row.status],
       ]);
     });
   }

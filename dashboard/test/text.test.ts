@@ -58,13 +58,15 @@ test("with several filters users are not counted, and it says so", () => {
 });
 
 test("the table has what the chart has: minutes, or hours of local clocks, newest first", () => {
-  const minutes = tabled(seriesOf("frp"), T0, T0 + 120, [7, 8, null], utc);
+  const minutes = tabled(seriesOf("frp"), T0, T0 + 120, [[T0 + 60, 5]], [7, 8, null], utc);
+  expect(minutes.rows.map(({ users }) => users)).toEqual([null, 5, null]);
   expect(minutes.rows.map(({ time, status, past }) => [time, status, past])).toEqual([
     [T0 + 120, "partial", null], [T0 + 60, "revised", 8], [T0, "final", 7],
   ]);
   const long = seriesOf("f".repeat(400) + "p");
   const kolkata = new Zone("Asia/Kolkata"); // 10:00Z is 15:30
-  const { step, rows } = tabled(long, T0, T0 + 400 * 60, null, kolkata);
+  const { step, rows } = tabled(long, T0, T0 + 400 * 60, [[T0, 5]], null, kolkata);
+  expect(rows.every(({ users }) => users === null)).toBe(true); // of minutes, which do not add up
   expect(step).toBe(3600);
   expect(rows.every(({ time }) => kolkata.clock(time).endsWith(":00"))).toBe(true);
   const total = column(long, "events").reduce((sum, each) => sum + each, 0);

@@ -405,6 +405,7 @@ def test_the_table_has_what_the_chart_has(page: Page, shop: Shop) -> None:
     opened(page, shop.url + "?hours=1&compare=yesterday")
     page.click("#as-table")
     page.wait("document.querySelectorAll('#table tbody tr').length > 50")
+    assert "Users" in page.text("#table thead")
     cells = page.evaluate(
         "[...document.querySelector('#table tbody tr:nth-child(2)').cells]"
         ".map((each) => each.textContent)"
