@@ -306,8 +306,8 @@ def create_app(
 
     @app.after_request
     def headers(response: flask.Response) -> flask.Response:
-        response.headers.update({k: v for k, v in HEADERS.items() if k not in response.headers})
-        response.headers.setdefault("Cache-Control", "no-store")
+        for name, value in (*HEADERS.items(), ("Cache-Control", "no-store")):
+            response.headers.setdefault(name, value)
         return response
 
     return app

@@ -12,6 +12,7 @@ from gevent.event import Event
 from serving.gate import Access
 from serving.ingest.errors import RequestError
 from serving.push import Hub
+from serving.subscriber import queue_all
 from serving.subscription import Subscription
 from serving.wire import payload_of
 
@@ -22,9 +23,7 @@ _NUMBERS: Final = (b'{"type":"snapshot"', b'{"type":"delta"')
 def message(hub: Hub, access: Access, asked: Subscription) -> bytes:
     """The numbers, of a feed that has others or is made for it. Raises RequestError."""
     arrived = Event()
-    place = hub.join(
-        access.project, asked.filters, lambda _: False, arrived, asked.since, asked.shape
-    )
+    place = hub.join(access.project, asked.filters, queue_all, arrived, asked.since, asked.shape)
     deadline = time.monotonic() + WITHIN_SECONDS
     try:
         while (left := deadline - time.monotonic()) > 0:

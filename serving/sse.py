@@ -14,7 +14,7 @@ from serving.gate import Access, Gate, Hold
 from serving.ingest.errors import RequestError
 from serving.notices import error_message, leaving_message
 from serving.push import Hub
-from serving.subscriber import Leaving, Overrun
+from serving.subscriber import Leaving, Overrun, queue_all
 from serving.subscription import Subscription
 from serving.wire import SEND_SECONDS, count, payload_of
 from telemetry import metrics
@@ -45,7 +45,9 @@ def stream(
 
 
 def _stream(hub: Hub, held: Hold, asked: Subscription, arrived: Event) -> Iterator[bytes]:
-    place = hub.join(held.access.project, asked.filters, _queue, arrived, asked.since, asked.shape)
+    place = hub.join(
+        held.access.project, asked.filters, queue_all, arrived, asked.since, asked.shape
+    )
     metrics.SERVICE_SOCKETS.move(1)
     reason = "client"
     try:
@@ -72,11 +74,6 @@ def _stream(hub: Hub, held: Hold, asked: Subscription, arrived: Event) -> Iterat
         place.leave()
         metrics.SERVICE_SOCKETS.move(-1)
         metrics.SERVICE_CLOSED.inc(reason)
-
-
-def _queue(_: bytes) -> bool:
-    """Nothing is written but by the one that answers the request."""
-    return False
 
 
 def _retry(wait: int) -> bytes:

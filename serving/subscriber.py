@@ -14,6 +14,11 @@ QUEUE: Final = 20  # messages a socket may be behind: two seconds of the most th
 Push = Callable[[bytes], bool]  # writes a frame at once; False: it cannot, queue it
 
 
+def queue_all(_: bytes) -> bool:
+    """The `Push` of those for whom only the greenlet that answers their request writes."""
+    return False
+
+
 class Overrun(Exception):
     """The socket did not read for too long."""
 

@@ -13,7 +13,7 @@ import { FilterDialog } from "./filter_dialog";
 import { figures } from "./figures";
 import { forgetKey, keepKey, keptKey, sharedKey } from "./key";
 import { bindKeys } from "./keyboard";
-import { connect, type Connection, type Dimension, DIMENSIONS, type Failure, type Filter, type LiveClient, type Series } from "./live";
+import { connect, type Connection, type Dimension, DIMENSIONS, type Filter, type LiveClient, type Series } from "./live";
 import { Painter } from "./painter";
 import { ShareDialog } from "./share";
 import { Zone } from "./zone";
@@ -178,16 +178,12 @@ export class App {
     if (changed && connection.state !== "connecting") this.announcer.tell(connectionSaid(connection));
     this.connection = connection;
     if (connection.state === "denied") {
-      this.refused(connection.failure);
+      this.askKey(connection.failure.message);
       return;
     }
     // "live" shows with the values of its message, in paint().
     if (connection.state !== "live") this.showConnection();
     if (changed) this.painter.schedule(); // the colours change
-  }
-
-  private refused(failure: Failure): void {
-    this.askKey(failure.message);
   }
 
   private tick(): void {
