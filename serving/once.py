@@ -12,7 +12,7 @@ from gevent.event import Event
 from serving.gate import Access
 from serving.ingest.errors import RequestError
 from serving.push import Hub
-from serving.subscriber import queue_all
+from serving.subscriber import Leaving, queue_all
 from serving.subscription import Subscription
 from serving.wire import payload_of
 
@@ -35,5 +35,7 @@ def message(hub: Hub, access: Access, asked: Subscription) -> bytes:
             elif payload.startswith(b'{"type":"error"'):
                 break
         raise RequestError("store_unavailable")
+    except Leaving:
+        raise RequestError("shutting_down") from None
     finally:
         place.leave()
